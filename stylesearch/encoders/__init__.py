@@ -1,0 +1,1 @@
+"""Encoders: pictures (and style texts) to unit vectors."""

@@ -1,0 +1,98 @@
+"""The one interface through which anything is encoded, for indexing and for querying alike."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from stylesearch.errors import EncoderError
+from stylesearch.images import Preprocess, fit
+from stylesearch.records import Region, Space
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+
+class Encoder(ABC):
+    """Turns pictures into unit vectors whose cosine says how alike their styles are.
+
+    A subclass sets the attributes and implements `_embed`; checks and normalisation live here.
+
+    Attributes:
+        name: `family:architecture.tag`, the name that `load_encoder` takes.
+        dim: length of a vector.
+        fingerprint: hexadecimal digest over weights, configuration and `dtype`: two encoders with the same fingerprint
+            give the same vectors.
+        dtype: dtype of the computation, "float32" or "bfloat16".
+        preprocess: how a picture is brought to the pixels that the encoder takes.
+    """
+
+    name: str
+    dim: int
+    fingerprint: str
+    dtype: str
+    preprocess: Preprocess
+
+    @abstractmethod
+    def _embed(self, pixels: np.ndarray) -> np.ndarray:
+        """Args: pixels uint8 (N, H, W, 3), N >= 1. Returns: float (N, D), not necessarily of unit length."""
+
+    def embed_pixels(self, pixels: np.ndarray) -> np.ndarray:
+        """Encodes prepared pictures.
+
+        Args:
+            pixels: uint8 (N, S, S, 3), sRGB, as `stylesearch.images.fit` makes them for `self.preprocess`.
+
+        Returns:
+            float32 (N, D), rows of unit length.
+
+        Raises:
+            EncoderError: wrong shape or dtype, or the encoder gave numbers that are not finite.
+        """
+        side = self.preprocess.size
+        if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[1:] != (side, side, 3):
+            raise EncoderError(
+                f"{self.name} takes uint8 pixels of shape (N, {side}, {side}, 3), not {pixels.dtype} {pixels.shape}."
+            )
+        if len(pixels) == 0:
+            return np.empty((0, self.dim), np.float32)
+        return self._unit(self._embed(pixels))
+
+    def embed_batch(self, images: Sequence[Image]) -> np.ndarray:
+        """Encodes PIL images of any size and mode.
+
+        Args:
+            images: N images; brought to upright-as-given sRGB and to the encoder's size here.
+
+        Returns:
+            float32 (N, D), rows of unit length; (0, D) for no images.
+        """
+        if not images:
+            return np.empty((0, self.dim), np.float32)
+        return self.embed_pixels(np.stack([fit(image, self.preprocess) for image in images]))
+
+    def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
+        """Encodes descriptions of a style into the space of the images.
+
+        Returns:
+            float32 (N, D), rows of unit length.
+
+        Raises:
+            EncoderError: the encoder has no text tower.
+        """
+        raise EncoderError(f"{self.name} has no text tower, so it cannot search by text ({texts!r}).")
+
+    def space(self, region: Region = "whole") -> Space:
+        """The space that this encoder's vectors of `region` live in."""
+        return Space(self.name, self.fingerprint, self.dim, self.dtype, self.preprocess.version, region)
+
+    def _unit(self, vectors: np.ndarray) -> np.ndarray:
+        vectors = np.asarray(vectors, np.float32)
+        norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+        if not np.isfinite(norms).all() or (norms == 0).any():
+            bad = np.flatnonzero(~np.isfinite(norms[:, 0]) | (norms[:, 0] == 0))
+            raise EncoderError(f"{self.name} gave no usable vector for images {bad.tolist()} of the batch.")
+        return vectors / norms

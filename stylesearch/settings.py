@@ -1,0 +1,115 @@
+"""What the user or the machine decides: the environment, read here and nowhere else, and a library's own file.
+
+Everything below takes these values as arguments.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Literal, get_args
+
+from stylesearch.errors import LibraryError, UsageError
+from stylesearch.records import Limits
+
+LIBRARY_FILE = "library.json"
+LIBRARY_VERSION = 1
+
+IndexKind = Literal["auto", "exact", "faiss"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the environment says.
+
+    Attributes:
+        library: folder of the library that commands use when none is named (`STYLESEARCH_LIBRARY`).
+        workers: decoder processes (`STYLESEARCH_WORKERS`); by default one for each core this process may use.
+        limits: size caps for input (`STYLESEARCH_MAX_PIXELS`, `STYLESEARCH_MAX_BYTES`).
+    """
+
+    library: Path
+    workers: int
+    limits: Limits
+
+    @classmethod
+    def from_environment(cls) -> Settings:
+        """Raises UsageError where a variable holds no valid value."""
+        default = Limits()
+        return cls(
+            library=Path(os.environ.get("STYLESEARCH_LIBRARY", "stylesearch-library")),
+            workers=_positive("STYLESEARCH_WORKERS", _usable_cores()),
+            limits=Limits(
+                max_pixels=_positive("STYLESEARCH_MAX_PIXELS", default.max_pixels),
+                max_bytes=_positive("STYLESEARCH_MAX_BYTES", default.max_bytes),
+            ),
+        )
+
+
+@dataclass(frozen=True)
+class LibrarySettings:
+    """What was decided when a library was made; the file `library.json` in its folder.
+
+    Attributes:
+        encoder: name of the encoder that fills it.
+        catalog: SQLAlchemy URL of the catalog; None: SQLite, in the folder itself.
+        index: vector engine: "exact", "faiss", or "auto" (FAISS where it is installed).
+        version: version of this file's layout.
+    """
+
+    encoder: str
+    catalog: str | None = None
+    index: IndexKind = "auto"
+    version: int = LIBRARY_VERSION
+
+    def __post_init__(self) -> None:
+        if self.index not in get_args(IndexKind):
+            raise UsageError(f"The index kind is '{self.index}'; it must be one of {', '.join(get_args(IndexKind))}.")
+
+    @classmethod
+    def read(cls, folder: Path) -> LibrarySettings:
+        """Raises LibraryError where the folder holds no library, or one that this version cannot read."""
+        path = folder / LIBRARY_FILE
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError as exc:
+            raise LibraryError(f"No library at '{folder}'. Make one with: stylesearch init '{folder}'") from exc
+        except (OSError, ValueError) as exc:
+            raise LibraryError(f"'{path}' cannot be read ({exc}). Restore it from a backup.") from exc
+        known = {field.name for field in fields(cls)}
+        if not isinstance(values, dict) or values.get("version") != LIBRARY_VERSION or set(values) - known:
+            raise LibraryError(
+                f"'{path}' was written by another version of StyleSearch; this one reads version {LIBRARY_VERSION}. "
+                "Upgrade with: pip install -U stylesearch"
+            )
+        try:
+            return cls(**values)
+        except TypeError as exc:
+            raise LibraryError(f"'{path}' is incomplete ({exc}). Restore it from a backup.") from exc
+
+    def write(self, folder: Path) -> None:
+        """Writes the file in one step, so that a crash leaves the old one or the new one."""
+        path = folder / LIBRARY_FILE
+        partial = path.with_suffix(".partial")
+        partial.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+        os.replace(partial, path)
+
+
+def _usable_cores() -> int:
+    affinity = getattr(os, "sched_getaffinity", None)  # absent on macOS and Windows
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+def _positive(variable: str, default: int) -> int:
+    text = os.environ.get(variable)
+    if text is None:
+        return default
+    try:
+        value = int(text)
+    except ValueError:
+        value = 0
+    if value < 1:
+        raise UsageError(f"{variable} is '{text}'; it must be a positive whole number.")
+    return value

@@ -1,0 +1,69 @@
+"""The interface of a vector index, and the file format that all of them share.
+
+An index is a cache of the catalog's vectors of one space: it can be dropped and rebuilt at any time, and it says up to
+which sequence number of the catalog it has seen.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import NamedTuple, Self
+
+import numpy as np
+
+from stylesearch.records import Changes
+
+
+class Neighbours(NamedTuple):
+    """Answer to Q queries.
+
+    Attributes:
+        ids: int64 (Q, k), asset ids, best first; -1 where fewer than k were found.
+        cosines: float32 (Q, k) in [-1, 1], not increasing along a row; -inf where ids is -1.
+    """
+
+    ids: np.ndarray
+    cosines: np.ndarray
+
+
+class VectorIndex(ABC):
+    """Nearest vectors by cosine, keyed by asset id.
+
+    Attributes:
+        dim: length of a vector.
+        sequence: sequence number of the last change that was applied; 0 for a new index.
+    """
+
+    dim: int
+    sequence: int
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Number of live vectors."""
+
+    @abstractmethod
+    def apply(self, changes: Changes) -> None:
+        """Adds, replaces and removes vectors, then takes over `changes.sequence`."""
+
+    @abstractmethod
+    def search(self, queries: np.ndarray, k: int, allowed: np.ndarray | None = None) -> Neighbours:
+        """The k nearest of each query.
+
+        Args:
+            queries: float32 (Q, D), rows of unit length.
+            k: at least 1.
+            allowed: sorted int64 (M,) asset ids to choose from; None: all.
+
+        Returns:
+            Neighbours; equal cosines are ordered by ascending asset id.
+        """
+
+    @abstractmethod
+    def save(self, path: Path) -> None:
+        """Writes the index beside the old file and puts it in its place in one step."""
+
+    @classmethod
+    @abstractmethod
+    def load(cls, path: Path) -> Self:
+        """Raises VectorIndexError where the file is damaged or of another kind or version."""
