@@ -1,1 +1,52 @@
-"""Encoders: pictures (and style texts) to unit vectors."""
+"""Encoders: pictures (and style texts) to unit vectors.
+
+A name is `family:architecture.tag`; `load_encoder` is the one place that turns a name into an encoder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+
+from stylesearch.encoders.base import Encoder
+from stylesearch.errors import EncoderError
+
+DEFAULT_ENCODER = "descriptors:lab-gradient"
+
+
+def load_encoder(name: str | None = None) -> Encoder:
+    """Loads an encoder by name; the second call with a name returns the same object.
+
+    Args:
+        name: for example "descriptors:lab-gradient" or "openclip:ViT-B-16-SigLIP/webli"; None: the default.
+
+    Raises:
+        EncoderError: no such encoder, or its weights cannot be loaded.
+        MissingDependencyError: an optional package is needed.
+    """
+    return _load(name or DEFAULT_ENCODER)
+
+
+@cache
+def _load(name: str) -> Encoder:
+    family = name.partition(":")[0]
+    if family not in _FAMILIES:
+        raise EncoderError(f"There is no encoder '{name}'. A name begins with one of: {', '.join(_FAMILIES)}.")
+    return _FAMILIES[family](name)
+
+
+def _descriptors(name: str) -> Encoder:
+    from stylesearch.encoders.descriptors import LabGradientEncoder
+
+    if name != LabGradientEncoder.name:
+        raise EncoderError(f"There is no encoder '{name}'. Of this family there is: {LabGradientEncoder.name}.")
+    return LabGradientEncoder()
+
+
+def _openclip(name: str) -> Encoder:
+    from stylesearch.encoders.openclip import OpenClipEncoder
+
+    return OpenClipEncoder(name)
+
+
+_FAMILIES: dict[str, Callable[[str], Encoder]] = {"descriptors": _descriptors, "openclip": _openclip}
