@@ -40,7 +40,7 @@ def atlas(device: str) -> Tensor:
     layers = [
         _filtered(random, np.exp(-((radius / 0.35) ** 2))),
         _filtered(random, clouds),
-        _filtered(random, np.exp(-(((radius - 0.14) / 0.07) ** 2))),
+        _filtered(random, np.exp(-(((radius - 0.22) / 0.09) ** 2))),
         laid * 0.7 + 0.7 * _filtered(random, np.exp(-((frequency_x / 0.02) ** 2) - (frequency_y / 0.3) ** 2)),
         weave * 0.9 + 0.4 * _filtered(random, np.exp(-((radius / 0.2) ** 2))),
         _filtered(random, np.exp(-((frequency_x / 0.012) ** 2) - (frequency_y / 0.22) ** 2)),
