@@ -14,39 +14,40 @@ from stylesearch.errors import EncoderError
 DEFAULT_ENCODER = "descriptors:lab-gradient"
 
 
-def load_encoder(name: str | None = None) -> Encoder:
+def load_encoder(name: str | None = None, *, dtype: str | None = None) -> Encoder:
     """Loads an encoder by name; the second call with a name returns the same object.
 
     Args:
         name: for example "descriptors:lab-gradient" or "openclip:ViT-B-16-SigLIP/webli"; None: the default.
+        dtype: what a torch encoder computes in, "float32" or "bfloat16"; None: what this machine does best.
 
     Raises:
         EncoderError: no such encoder, or its weights cannot be loaded.
         MissingDependencyError: an optional package is needed.
     """
-    return _load(name or DEFAULT_ENCODER)
+    return _load(name or DEFAULT_ENCODER, dtype)
 
 
 @cache
-def _load(name: str) -> Encoder:
+def _load(name: str, dtype: str | None) -> Encoder:
     family = name.partition(":")[0]
     if family not in _FAMILIES:
         raise EncoderError(f"There is no encoder '{name}'. A name begins with one of: {', '.join(_FAMILIES)}.")
-    return _FAMILIES[family](name)
+    return _FAMILIES[family](name, dtype)
 
 
-def _descriptors(name: str) -> Encoder:
+def _descriptors(name: str, dtype: str | None) -> Encoder:
     from stylesearch.encoders.descriptors import LabGradientEncoder
 
     if name != LabGradientEncoder.name:
         raise EncoderError(f"There is no encoder '{name}'. Of this family there is: {LabGradientEncoder.name}.")
-    return LabGradientEncoder()
+    return LabGradientEncoder()  # NumPy in float32 everywhere
 
 
-def _openclip(name: str) -> Encoder:
+def _openclip(name: str, dtype: str | None) -> Encoder:
     from stylesearch.encoders.openclip import OpenClipEncoder
 
-    return OpenClipEncoder(name)
+    return OpenClipEncoder(name, dtype)
 
 
-_FAMILIES: dict[str, Callable[[str], Encoder]] = {"descriptors": _descriptors, "openclip": _openclip}
+_FAMILIES: dict[str, Callable[[str, str | None], Encoder]] = {"descriptors": _descriptors, "openclip": _openclip}

@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from stylesearch.encoders.base import Encoder
+from stylesearch.errors import EncoderError
 from stylesearch.images import Preprocess
 
 if TYPE_CHECKING:
     import torch
+
+_DTYPES = ("float32", "bfloat16")
 
 
 @cache
@@ -23,13 +26,22 @@ def has_amx() -> bool:
     return cpuinfo.is_file() and "amx_bf16" in cpuinfo.read_text()
 
 
-def device_and_dtype() -> tuple[torch.device, torch.dtype]:
-    """A CUDA device in bfloat16 where there is one, else the CPU: bfloat16 with AMX, float32 without."""
+def device_and_dtype(dtype: str | None = None) -> tuple[torch.device, torch.dtype]:
+    """A CUDA device where there is one, else the CPU; `dtype`, or bfloat16 where the hardware multiplies it.
+
+    Args:
+        dtype: "float32" or "bfloat16"; None: bfloat16 on CUDA and on CPUs with AMX, else float32.
+
+    Raises:
+        EncoderError: another dtype.
+    """
     import torch
 
-    if torch.cuda.is_available():
-        return torch.device("cuda"), torch.bfloat16
-    return torch.device("cpu"), torch.bfloat16 if has_amx() else torch.float32
+    cuda = torch.cuda.is_available()
+    dtype = dtype or ("bfloat16" if cuda or has_amx() else "float32")
+    if dtype not in _DTYPES:
+        raise EncoderError(f"The dtype is '{dtype}'; it must be one of: {', '.join(_DTYPES)}.")
+    return torch.device("cuda" if cuda else "cpu"), getattr(torch, dtype)
 
 
 def weights_digest(module: torch.nn.Module, *identity: object) -> str:
@@ -57,6 +69,7 @@ class TorchEncoder(Encoder):
         tower: maps float (N, 3, S, S) to (N, D); moved and cast here.
         preprocess: see `Encoder`.
         mean, std: of the normalised pixels, on a scale of 0 to 1, one value a channel.
+        dtype: see `device_and_dtype`.
     """
 
     def __init__(
@@ -66,12 +79,13 @@ class TorchEncoder(Encoder):
         preprocess: Preprocess,
         mean: tuple[float, ...],
         std: tuple[float, ...],
+        dtype: str | None = None,
     ) -> None:
         import torch
 
         self.name = name
         self.preprocess = preprocess
-        self._device, self._torch_dtype = device_and_dtype()
+        self._device, self._torch_dtype = device_and_dtype(dtype)
         self.dtype = str(self._torch_dtype).removeprefix("torch.")
         self.fingerprint = weights_digest(tower, self.dtype, mean, std)
         self._tower = tower.eval().requires_grad_(False).to(self._device, self._torch_dtype)

@@ -30,13 +30,14 @@ class OpenClipEncoder(TorchEncoder):
 
     Args:
         name: as in the module's docstring.
+        dtype: see `device_and_dtype`.
 
     Raises:
         EncoderError: no such architecture, tag, file or folder; a checkpoint of another model; no network.
         MissingDependencyError: open_clip is not installed.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, dtype: str | None = None) -> None:
         architecture, tag, local = _parse(name)
         with _open_clip_errors(name):
             self._model, config, self._tokenizer_name = _load(architecture, tag, local)
@@ -46,7 +47,7 @@ class OpenClipEncoder(TorchEncoder):
             mode=_FIT_MODES[config["resize_mode"]],
             filter=cast(Filter, config["interpolation"]),
         )
-        super().__init__(name, self._model.visual, preprocess, tuple(config["mean"]), tuple(config["std"]))
+        super().__init__(name, self._model.visual, preprocess, tuple(config["mean"]), tuple(config["std"]), dtype)
 
     def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
         """See `Encoder.embed_texts`; the tokenizer of a published SigLIP is downloaded at the first call."""

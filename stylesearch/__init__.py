@@ -1,0 +1,63 @@
+"""Search images by style.
+
+    from stylesearch import Library, Query
+
+    with Library.open("archive") as library:
+        for hit in library.search(Query("reference.png", k=5)):
+            print(f"{hit.cosine:.3f}", hit.path)
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from stylesearch.errors import (
+    CatalogError,
+    EncoderError,
+    ImageError,
+    LibraryError,
+    MissingDependencyError,
+    SpaceMismatchError,
+    StyleSearchError,
+    UsageError,
+    VectorIndexError,
+)
+
+if TYPE_CHECKING:
+    from stylesearch.encoders import load_encoder
+    from stylesearch.images import read_image
+    from stylesearch.library import Library
+    from stylesearch.records import Hit, Query
+
+__all__ = [
+    "CatalogError",
+    "EncoderError",
+    "Hit",
+    "ImageError",
+    "Library",
+    "LibraryError",
+    "MissingDependencyError",
+    "Query",
+    "SpaceMismatchError",
+    "StyleSearchError",
+    "UsageError",
+    "VectorIndexError",
+    "load_encoder",
+    "read_image",
+]
+
+# Imported at first use (PEP 562): the command line must not wait for NumPy, Pillow and SQLAlchemy to print its help.
+_LAZY = {
+    "Hit": "stylesearch.records",
+    "Library": "stylesearch.library",
+    "Query": "stylesearch.records",
+    "load_encoder": "stylesearch.encoders",
+    "read_image": "stylesearch.images",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return getattr(import_module(_LAZY[name]), name)
+    raise AttributeError(f"module 'stylesearch' has no attribute '{name}'")
