@@ -1,21 +1,54 @@
-# make demo   set up, draw a sample library, index it, open the search page
-# make test   set up, run the tests
-# make check  ruff and mypy;  make fix  what ruff can mend by itself
+# make demo            set up, draw a sample library, index it, open the search page
+# make test            set up, run the tests
+# make check           ruff and mypy;  make fix: what ruff can mend by itself
+# make demo-headless   the demo with a browser that asks a real query and leaves; for CI
 PYTHON ?= python3
-FAISS ?= faiss# or faiss-gpu: both wheels own the module `faiss`, so one environment holds exactly one of them
-VENV := .venv
-BIN := $(VENV)/bin
-INSTALLED := $(VENV)/.installed-$(FAISS)
+# faiss or faiss-gpu. Both wheels own the module `faiss`, so an environment holds exactly one of them.
+FAISS ?= faiss
+DEMO ?= demo
 
-.PHONY: install demo demo-headless test check fix clean
+BIN := .venv/bin
+INSTALLED := .venv/.installed-$(FAISS)
+OTHER_FAISS := $(if $(filter faiss,$(FAISS)),faiss-gpu,faiss-cpu)
+
 .DEFAULT_GOAL := install
+.PHONY: install demo demo-headless test check fix clean
 
 install: $(INSTALLED)
 
 $(INSTALLED): pyproject.toml constraints.txt
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip uninstall --quiet --yes $(if $(filter faiss,$(FAISS)),faiss-gpu,faiss-cpu)
+	$(BIN)/python -m pip uninstall --quiet --yes $(OTHER_FAISS)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[$(FAISS),dev]'
-	rm -f $(VENV)/.installed-*
+	rm -f .venv/.installed-*
 	touch $@
+
+# Written last, so that an interrupted demo starts again where it stopped.
+$(DEMO)/.ready: $(INSTALLED)
+	test -d $(DEMO)/pictures || { rm -rf $(DEMO)/drawing && \
+	  $(BIN)/stylesearch sample $(DEMO)/drawing && mv $(DEMO)/drawing $(DEMO)/pictures; }
+	test -f $(DEMO)/library/library.json || $(BIN)/stylesearch init $(DEMO)/library
+	$(BIN)/stylesearch index $(DEMO)/pictures --library $(DEMO)/library
+	touch $@
+
+demo: $(DEMO)/.ready
+	$(BIN)/stylesearch ui --library $(DEMO)/library
+
+demo-headless: $(DEMO)/.ready
+	$(BIN)/python tests/demo_in_browser.py $(DEMO)
+
+test: $(INSTALLED)
+	$(BIN)/python -m pytest
+
+check: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+fix: $(INSTALLED)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf .venv $(DEMO) *.egg-info .mypy_cache .pytest_cache .ruff_cache

@@ -47,8 +47,8 @@ def _draw(folder: Path, styles: int, contents: int, size: int, seed: int) -> Ite
     scenes = draw_contents(content_seeds, size)
     for number in range(styles):
         style = sample_style(seed * _SEED_STRIDE + number, families=[FAMILIES[number % len(FAMILIES)]])
-        pixels = render([style] * contents, scenes, content_seeds)
-        pixels = (pixels * 255 + 0.5).byte().permute(0, 2, 3, 1).cpu().numpy()
+        drawn = render([style] * contents, scenes, content_seeds)
+        pixels = (drawn * 255 + 0.5).byte().permute(0, 2, 3, 1).cpu().numpy()
         target = folder / _file_name(style.name)
         target.mkdir()
         for row, caption in enumerate(scenes.captions):

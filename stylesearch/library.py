@@ -18,7 +18,8 @@ from stylesearch.catalog import Catalog
 from stylesearch.encoders import DEFAULT_ENCODER, load_encoder
 from stylesearch.encoders.base import Encoder
 from stylesearch.errors import ImageError, LibraryError, UsageError
-from stylesearch.images import load_pixels, read_bytes
+from stylesearch.files import read_bytes
+from stylesearch.images import load_pixels
 from stylesearch.records import Asset, Counts, Hit, Limits, Query, Reference, Refusal, Space
 from stylesearch.search import as_unit_vector, combine, to_hits
 from stylesearch.settings import LIBRARY_FILE, IndexKind, LibrarySettings, Settings

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from stylesearch.cli.app import JsonOption, LibraryOption, app, examples, print_json
+from stylesearch.settings import IndexKind
 
 
 @app.command(
@@ -27,7 +28,7 @@ def init(
         str | None, typer.Option(help="Encoder that fills it.", show_default="the embedded one")
     ] = None,
     catalog: Annotated[str | None, typer.Option(help="Database URL.", show_default="SQLite, in the folder")] = None,
-    index: Annotated[str, typer.Option(help="Vector engine: auto, exact or faiss.")] = "auto",
+    index: Annotated[IndexKind, typer.Option(help="Vector engine.")] = "auto",
     as_json: JsonOption = False,
 ) -> None:
     """Make a new, empty library."""
