@@ -1,0 +1,1 @@
+"""Training of style encoders: style-labelled pictures in, weights and a manifest that `stylesearch` reads out."""
