@@ -13,7 +13,7 @@ from types import MappingProxyType
 import torch
 from torch import Tensor
 
-from encoder_training.renderers import icons, paint, photo
+from encoder_training.renderers import drawing, icons, paint, photo, press
 from encoder_training.renderers.canvas import Canvas
 from encoder_training.renderers.contents import Contents, contents_from_images, draw_contents
 from encoder_training.renderers.prompts import style_name, style_prompt
@@ -21,13 +21,15 @@ from encoder_training.renderers.style import Family, Style, draw_parameters
 
 __all__ = ["FAMILIES", "HELD_OUT_FAMILIES", "Contents", "Style", "contents_from_images", "draw_contents", "render", "sample_style"]
 
-_TABLE: MappingProxyType[str, Family] = MappingProxyType({**paint.FAMILIES, **icons.FAMILIES, **photo.FAMILIES})
+_TABLE: MappingProxyType[str, Family] = MappingProxyType({**paint.FAMILIES, **drawing.FAMILIES, **press.FAMILIES, **icons.FAMILIES, **photo.FAMILIES})
 
 FAMILIES: tuple[str, ...] = tuple(_TABLE)
 """Every medium that can be drawn."""
 
-HELD_OUT_FAMILIES: tuple[str, ...] = ("gouache", "badge_icon", "instant_photo")
+HELD_OUT_FAMILIES: tuple[str, ...] = ("gouache", "crayon", "woodblock", "duotone_icon", "instant_photo")
 """Families that training never sees, for the open retrieval benchmark."""
+_CACHED_PIXELS = 32_768
+"""Pixels that a processor draws at once: few enough that the intermediate images stay in its cache."""
 
 
 def sample_style(seed: int, families: Sequence[str] | None = None) -> Style:
@@ -60,10 +62,13 @@ def render(styles: Sequence[Style], contents: Contents, seeds: Sequence[int]) ->
     if not len(styles) == len(contents) == len(seeds):
         raise ValueError(f"one style and one seed for each content: got {len(styles)} styles, {len(contents)} contents and {len(seeds)} seeds")
     images = torch.empty_like(contents.pixels)
+    chunk = max(_CACHED_PIXELS // contents.pixels[0, 0].numel(), 1) if images.device.type == "cpu" else len(styles)
     groups: dict[str, list[int]] = {}
     for row, style in enumerate(styles):
         groups.setdefault(style.family, []).append(row)
     for family, rows in groups.items():
-        canvas = Canvas([styles[row] for row in rows], contents.select(rows), [seeds[row] for row in rows])
-        images[torch.as_tensor(rows, device=images.device)] = canvas.finished(_TABLE[family].draw(canvas))
+        for start in range(0, len(rows), chunk):
+            part = rows[start:start + chunk]
+            canvas = Canvas([styles[row] for row in part], contents.select(part), [seeds[row] for row in part])
+            images[torch.as_tensor(part, device=images.device)] = canvas.finished(_TABLE[family].draw(canvas))
     return images

@@ -131,11 +131,10 @@ def contents_from_images(images: Tensor) -> Contents:
     stairs = (whole + 0.5 + 0.5 * torch.tanh(6 * (level - 0.5 - whole)) / torch.tanh(torch.tensor(3.0))) / steps
     flat_lab = torch.cat([lerp(lab[:, :1], stairs.clamp(0, 1), 0.85), lab[:, 1:]], 1)
     gray = luma(calm)
-    edges = torch.maximum(contour(gray, 0.7), contour(lab[:, 1:].norm(dim=1, keepdim=True) * 1.5, 0.9))
+    edges = torch.maximum(contour(gray, 0.7), contour(chroma(lab) * 1.5, 0.9))
     subject = _subject(lab)
     dark = smoothstep(0.75, 0.25, _stretched(gray))
-    chroma = smoothstep(0.08, 0.16, lab[:, 1:].norm(dim=1, keepdim=True))
-    accent = chroma * 0.8 * (1 - dark)
+    accent = smoothstep(0.08, 0.16, chroma(lab)) * 0.8 * (1 - dark)
     body = dark * (1 - accent)
     second = (1 - body - accent) * smoothstep(0.72, 0.5, _stretched(gray))
     parts = torch.cat([1 - body - accent - second, body, second, accent], 1)
@@ -149,6 +148,11 @@ def _stretched(gray: Tensor) -> Tensor:
     """(N, 1, S, S) with its own mean at 0.5 and two deviations to either side spread over [0, 1]."""
     mean, spread = gray.mean((2, 3), keepdim=True), gray.std((2, 3), keepdim=True)
     return (0.5 + (gray - mean) / (4 * spread + 1e-3)).clamp(0, 1)
+
+
+def chroma(lab: Tensor) -> Tensor:
+    """Colourfulness (N, 1, S, S) of OKLab (N, 3, S, S)."""
+    return (lab[:, 1:2].square() + lab[:, 2:].square() + 1e-9).sqrt()
 
 
 def _subject(lab: Tensor) -> Tensor:

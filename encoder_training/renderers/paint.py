@@ -20,7 +20,7 @@ def _hand(canvas: Canvas, amount: Tensor | float) -> Tensor:
     own = torch.cat([slant.cos(), slant.sin()], 1)
     aligned = direction * torch.sign((direction * own).sum(1, keepdim=True) + 1e-6)
     mixed = lerp(own, aligned, (coherence * amount).clamp(0, 1))
-    return mixed / mixed.norm(dim=1, keepdim=True).clamp_min(1e-3)
+    return mixed / (mixed.square().sum(1, keepdim=True) + 1e-4).sqrt()
 
 
 def _painted(canvas: Canvas, scale: float = 1.0, bristle: Tensor | float = 0.5, fine: bool = True) -> Tensor:
@@ -33,7 +33,7 @@ def _painted(canvas: Canvas, scale: float = 1.0, bristle: Tensor | float = 0.5, 
     height = broad.height
     if fine:
         detail = smoothstep(0.02, 0.10, blur((luma(canvas.picture) - blur(luma(canvas.picture), 3.0)).abs(), 1.2))
-        small = dabs(canvas.seeds, source, direction, cells * 2.2, canvas["stroke_length"], 0.8, variation=canvas["broken"] * 0.6, bristle=bristle, size=detail, salt=2)
+        small = dabs(canvas.seeds, source, direction, cells * 1.9, 1.4, 0.75, near=True, variation=canvas["broken"] * 0.6, bristle=bristle, size=detail, salt=2)
         image, height = lerp(image, small.colour, small.cover), lerp(height, small.height, small.cover * 0.7)
     return image * (1 + canvas["impasto"] * canvas.shading(height * 0.5))
 
@@ -59,9 +59,9 @@ def impasto(canvas: Canvas) -> Tensor:
 def pointillism(canvas: Canvas) -> Tensor:
     source = canvas.picture + canvas.texture("grain", 0.5, salt=7) * 0.02
     cells = canvas["strokes"].reshape(-1)
-    lower = dabs(canvas.seeds, source, _hand(canvas, 0.0), cells * 0.8, 1.35, 1.35, roundness=2, variation=canvas["broken"], edge=0.25, salt=1)
+    lower = dabs(canvas.seeds, source, _hand(canvas, 0.0), cells * 0.8, 1.35, 1.35, round_ends=True, near=True, variation=canvas["broken"], edge=0.25, salt=1)
     hue_shift = torch.cat([canvas["divide"], canvas["divide"] * 0, -canvas["divide"]], 1)
-    upper = dabs(canvas.seeds, source + hue_shift * canvas.texture("grain", 0.35, salt=8), _hand(canvas, 0.0), cells, 0.9, 0.9, roundness=2, variation=canvas["broken"], edge=0.25, salt=3)
+    upper = dabs(canvas.seeds, source + hue_shift * canvas.texture("grain", 0.35, salt=8), _hand(canvas, 0.0), cells, 0.9, 0.9, round_ends=True, near=True, variation=canvas["broken"], edge=0.25, salt=3)
     ground = lerp(canvas.colour(GROUND_COLOUR), lower.colour, lower.cover)
     return lerp(ground, upper.colour, upper.cover)
 
