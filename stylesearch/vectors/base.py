@@ -1,4 +1,4 @@
-"""The interface of a vector index, and the file format that all of them share.
+"""The interface of a vector index.
 
 An index is a cache of the catalog's vectors of one space: it can be dropped and rebuilt at any time, and it says up to
 which sequence number of the catalog it has seen.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import ClassVar, NamedTuple, Self
 
 import numpy as np
 
@@ -30,13 +30,23 @@ class Neighbours(NamedTuple):
 class VectorIndex(ABC):
     """Nearest vectors by cosine, keyed by asset id.
 
+    Threads may search while another applies changes; each search sees the index before or after them, never between.
+
     Attributes:
-        dim: length of a vector.
-        sequence: sequence number of the last change that was applied; 0 for a new index.
+        kind: name of the engine, as `open_index` takes it.
     """
 
-    dim: int
-    sequence: int
+    kind: ClassVar[str]
+
+    @property
+    @abstractmethod
+    def dim(self) -> int:
+        """Length of a vector."""
+
+    @property
+    @abstractmethod
+    def sequence(self) -> int:
+        """Sequence number of the last change that was applied; 0 for a new index."""
 
     @abstractmethod
     def __len__(self) -> int:
@@ -44,7 +54,14 @@ class VectorIndex(ABC):
 
     @abstractmethod
     def apply(self, changes: Changes) -> None:
-        """Adds, replaces and removes vectors, then takes over `changes.sequence`."""
+        """Adds, replaces and removes vectors, then takes over `changes.sequence`.
+
+        A stretch that ends at or before `sequence` has been seen already and changes nothing.
+
+        Raises:
+            SpaceMismatchError: the vectors are of another length than `dim`.
+            VectorIndexError: a live vector is not of unit length.
+        """
 
     @abstractmethod
     def search(self, queries: np.ndarray, k: int, allowed: np.ndarray | None = None) -> Neighbours:
@@ -53,15 +70,24 @@ class VectorIndex(ABC):
         Args:
             queries: float32 (Q, D), rows of unit length.
             k: at least 1.
-            allowed: sorted int64 (M,) asset ids to choose from; None: all.
+            allowed: int64 (M,) asset ids to choose from, in any order; ids that are not in the index are passed over;
+                None: all.
 
         Returns:
             Neighbours; equal cosines are ordered by ascending asset id.
+
+        Raises:
+            SpaceMismatchError: the queries are of another length than `dim`.
+            VectorIndexError: a query is not of unit length.
+            UsageError: k < 1.
         """
 
     @abstractmethod
     def save(self, path: Path) -> None:
-        """Writes the index beside the old file and puts it in its place in one step."""
+        """Writes the index beside the old file and puts it in its place in one step.
+
+        Raises VectorIndexError where the operating system refuses; the old file is then still whole.
+        """
 
     @classmethod
     @abstractmethod

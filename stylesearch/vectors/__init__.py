@@ -1,0 +1,41 @@
+"""Vector indexes: nearest vectors by cosine, keyed by asset id, derived from the catalog."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+
+from stylesearch.errors import SpaceMismatchError
+from stylesearch.settings import IndexKind
+from stylesearch.vectors.base import Neighbours, VectorIndex
+from stylesearch.vectors.exact import ExactIndex
+from stylesearch.vectors.faiss_index import FaissIndex
+
+__all__ = ["Neighbours", "VectorIndex", "open_index"]
+
+
+def open_index(kind: IndexKind, path: Path, dim: int) -> VectorIndex:
+    """The index that lies at `path`, or an empty one where nothing lies there.
+
+    Args:
+        kind: "exact", "faiss", or "auto" (FAISS where it is installed); all read the same file.
+        path: file of the index.
+        dim: length of a vector of the space.
+
+    Raises:
+        VectorIndexError: the file is damaged, of another kind or version, or cannot be read.
+        SpaceMismatchError: it holds vectors of another length.
+        MissingDependencyError: FAISS is asked for and not installed.
+    """
+    if kind == "auto":
+        kind = "faiss" if find_spec("faiss") else "exact"
+    engine = FaissIndex if kind == "faiss" else ExactIndex
+    if not path.exists():
+        return engine(dim)
+    index = engine.load(path)
+    if index.dim != dim:
+        raise SpaceMismatchError(
+            f"The vector index '{path}' holds vectors of {index.dim} numbers; the library's encoder makes {dim}. "
+            "Rebuild it with: stylesearch rebuild"
+        )
+    return index

@@ -1,0 +1,84 @@
+"""Exact search by FAISS over the same table, with no second copy of the vectors."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator
+from importlib import metadata
+from typing import Any
+
+import numpy as np
+
+from stylesearch.errors import MissingDependencyError, VectorIndexError
+from stylesearch.vectors.flat import FlatIndex, cut
+from stylesearch.vectors.table import VectorTable
+
+# Rows fetched beyond those wanted, so that ties at the cut are seen at the first attempt.
+SPARE = 16
+
+
+class FaissIndex(FlatIndex):
+    """The search of `faiss.IndexFlatIP`.
+
+    The number of threads is left as the process has set it: `faiss.omp_set_num_threads` would change it for all.
+
+    Raises:
+        MissingDependencyError: FAISS is not installed.
+        VectorIndexError: two distributions of it are.
+    """
+
+    kind = "faiss"
+
+    def __init__(self, dim: int) -> None:
+        super().__init__(dim)
+        self._faiss = _import_faiss()
+
+    def _candidates(
+        self, table: VectorTable, queries: np.ndarray, wanted: int, mask: np.ndarray | None, population: int
+    ) -> Iterator[np.ndarray]:
+        bitmap = None if mask is None else np.packbits(mask, bitorder="little")
+        first = min(wanted + max(SPARE, wanted // 8), population)
+        for i, (scores, rows) in enumerate(zip(*self._nearest(table, queries, first, bitmap), strict=True)):
+            fetched = first
+            lowest = cut(scores[wanted - 1], table.dim)
+            while fetched < population and scores[-1] >= lowest:  # more of the tie may lie beyond
+                fetched = min(4 * fetched, population)
+                scores, rows = (found[0] for found in self._nearest(table, queries[i : i + 1], fetched, bitmap))
+                lowest = cut(scores[wanted - 1], table.dim)
+            yield rows[scores >= lowest]
+
+    def _nearest(
+        self, table: VectorTable, queries: np.ndarray, k: int, bitmap: np.ndarray | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Scores float32 (Q, k), best first, and rows int64 (Q, k); there must be k rows to choose from."""
+        faiss, pointer = self._faiss, self._faiss.swig_ptr
+        scores = np.empty((len(queries), k), np.float32)
+        rows = np.empty((len(queries), k), np.int64)
+        selector = None if bitmap is None else faiss.IDSelectorBitmap(bitmap)
+        # IndexFlatIP.search is this call on vectors that the index owns. Here the table owns them.
+        faiss.knn_inner_product(
+            pointer(queries), pointer(table.vectors), table.dim, len(queries), len(table), k,
+            pointer(scores), pointer(rows), selector,
+        )  # fmt: skip
+        return scores, rows
+
+
+def _import_faiss() -> Any:
+    installed = [name for name in ("faiss-cpu", "faiss-gpu", "faiss-gpu-cu12") if _is_installed(name)]
+    if len(installed) > 1:
+        raise VectorIndexError(
+            f"{' and '.join(repr(name) for name in installed)} are both installed and have overwritten each other's "
+            f"module 'faiss'. Keep one: pip uninstall --yes {' '.join(installed)} && pip install 'stylesearch[faiss]'"
+        )
+    try:
+        return importlib.import_module("faiss")
+    except ImportError as exc:
+        raise MissingDependencyError("faiss-cpu", "faiss", "for the vector index 'faiss'") from exc
+
+
+def _is_installed(distribution: str) -> bool:
+    try:
+        metadata.distribution(distribution)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
