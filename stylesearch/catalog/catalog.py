@@ -1,0 +1,274 @@
+"""`Catalog`: the one handle on the database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from typing import Self, cast
+
+import numpy as np
+from sqlalchemy import URL, Connection, Engine, and_, case, func, not_, select
+
+from stylesearch.catalog import writing
+from stylesearch.catalog.engine import connect, mapped_errors, parse_url
+from stylesearch.catalog.packing import pack, unpack
+from stylesearch.catalog.selection import chunks, matching
+from stylesearch.catalog.tables import AssetRow, LocationRow, RefusalRow, SpaceRow, VectorRow
+from stylesearch.catalog.upgrade import upgrade
+from stylesearch.errors import CatalogError, ImageReason
+from stylesearch.records import Asset, Batch, Changes, Counts, FileStat, KnownFile, Refusal, Region, Space, path_of_uri
+
+
+class Catalog:
+    """Assets, their locations and vectors, and the files that were refused.
+
+    Safe to use from several threads and processes at once; processes each open their own, also after a fork. Every
+    method may raise CatalogError. Open it with `Catalog.open`, and close it, or use it as a context manager.
+    """
+
+    def __init__(self, engine: Engine, url: URL) -> None:
+        self._engine = engine
+        self._writer = engine.execution_options(writes=True)
+        self._url = url
+        self._dims: dict[int, int] = {}
+
+    @classmethod
+    def open(cls, url: str) -> Catalog:
+        """Opens a catalog; creates it, or brings its tables to this version, where that is needed.
+
+        Args:
+            url: "sqlite:///PATH" (in a folder that exists) or "postgresql://USER:PASSWORD@HOST:PORT/DATABASE".
+
+        Raises:
+            CatalogError: the URL is of no kind that is known here, the database refused or cannot be reached, or the
+                catalog was written by a newer version.
+            MissingDependencyError: PostgreSQL, and psycopg is not installed.
+        """
+        parsed = parse_url(url)
+        engine = connect(parsed)
+        try:
+            with mapped_errors(parsed):
+                upgrade(engine, parsed)
+        except BaseException:
+            engine.dispose()
+            raise
+        return cls(engine, parsed)
+
+    def close(self) -> None:
+        """Closes all connections."""
+        self._engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    @contextmanager
+    def _read(self) -> Iterator[Connection]:
+        with mapped_errors(self._url), self._engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def _write(self) -> Iterator[Connection]:
+        with mapped_errors(self._url), self._writer.begin() as connection:
+            writing.lock(connection)
+            yield connection
+
+    def ensure_space(self, space: Space) -> int:
+        """The id of the space in this catalog, which is added where it is new."""
+        known = select(SpaceRow.id).where(SpaceRow.key == space.key)
+        with self._read() as connection:
+            space_id = connection.scalar(known)
+        if space_id is None:
+            with self._write() as connection:
+                writing.add_space(connection, space)
+                space_id = connection.scalars(known).one()
+        return space_id
+
+    def spaces(self) -> list[Space]:
+        """All spaces, in the order in which they were added."""
+        with self._read() as connection:
+            return [
+                Space(row.encoder, row.fingerprint, row.dim, row.dtype, row.preprocessing, cast(Region, row.region))
+                for row in connection.execute(select(SpaceRow.__table__).order_by(SpaceRow.id))
+            ]
+
+    def begin_scan(self, root_uri: str) -> int:
+        """The id of a new scan over everything at or below the root."""
+        with self._write() as connection:
+            return writing.begin_scan(connection, root_uri)
+
+    def finish_scan(self, scan_id: int, unreadable: Sequence[str] = ()) -> int:
+        """Marks as gone every location at or below the scan's root that neither it nor a later scan saw, with the
+        vectors of assets that have no location left, and forgets the refusals of such files.
+
+        Args:
+            unreadable: uris of folders (or files) that the scan could not look into; what they hold is left alone.
+
+        Returns:
+            How many locations went.
+        """
+        with self._write() as connection:
+            return writing.finish_scan(connection, scan_id, unreadable)
+
+    def known(self, uris: Sequence[str], space_id: int) -> dict[str, KnownFile]:
+        """What is remembered of these uris; refused files too, gone ones too. Unknown uris are left out."""
+        files: dict[str, KnownFile] = {}
+        in_space = and_(VectorRow.asset_id == LocationRow.asset_id, VectorRow.space_id == space_id)
+        located = select(
+            LocationRow.uri,
+            LocationRow.size,
+            LocationRow.mtime_ns,
+            LocationRow.asset_id,
+            VectorRow.asset_id.is_not(None).label("has_vector"),
+            LocationRow.present,
+        ).outerjoin(VectorRow, in_space)
+        refused = select(RefusalRow.uri, RefusalRow.size, RefusalRow.mtime_ns)
+        with self._read() as connection:
+            for some in chunks(uris):
+                for uri, size, mtime_ns, asset_id, has_vector, present in connection.execute(
+                    located.where(LocationRow.uri.in_(some))
+                ):
+                    files[uri] = KnownFile(FileStat(uri, size, mtime_ns), asset_id, has_vector, present)
+                for uri, size, mtime_ns in connection.execute(refused.where(RefusalRow.uri.in_(some))):
+                    files[uri] = KnownFile(FileStat(uri, size, mtime_ns), asset_id=None, has_vector=False)
+        return files
+
+    def assets_by_hash(self, sha256s: Sequence[str], space_id: int) -> dict[str, tuple[int, bool]]:
+        """Asset id, and whether it has a vector in the space, of each of these contents that is known."""
+        found: dict[str, tuple[int, bool]] = {}
+        in_space = and_(VectorRow.asset_id == AssetRow.id, VectorRow.space_id == space_id)
+        query = select(AssetRow.sha256, AssetRow.id, VectorRow.asset_id.is_not(None)).outerjoin(VectorRow, in_space)
+        with self._read() as connection:
+            for some in chunks(sha256s):
+                for sha256, asset_id, has_vector in connection.execute(query.where(AssetRow.sha256.in_(some))):
+                    found[sha256] = (asset_id, has_vector)
+        return found
+
+    def write(self, space_id: int, scan_id: int, batch: Batch) -> None:
+        """Writes one batch in one transaction: all of it or, whatever happens, nothing.
+
+        Assets are added by content, locations by uri. A vector that the catalog holds is never replaced. Writing a
+        batch again changes nothing but the number of attempts at its refused files.
+
+        Raises:
+            SpaceMismatchError: a vector's length is not that of the space.
+            EncoderError: a vector is not of unit length, or not finite.
+        """
+        vectors = {file.sha256: file.vector for file in batch.indexed if file.vector is not None}
+        packed = dict(zip(vectors, pack(list(vectors.values()), self._dim(space_id)), strict=True))
+        with self._write() as connection:
+            writing.write(connection, space_id, scan_id, batch, packed)
+
+    def changes(self, space_id: int, after: int, limit: int = 50_000) -> Iterator[Changes]:
+        """What happened in a space since sequence number `after`, in stretches of at most `limit` rows.
+
+        An asset that changed several times appears once, at its latest number. No transaction is held open between
+        two stretches.
+        """
+        dim = self._dim(space_id)
+        columns = select(VectorRow.asset_id, VectorRow.data, VectorRow.live, VectorRow.sequence)
+        while True:
+            query = columns.where(VectorRow.space_id == space_id, VectorRow.sequence > after)
+            with self._read() as connection:
+                rows = connection.execute(query.order_by(VectorRow.sequence).limit(limit)).all()
+            if rows:
+                ids, data, live, sequence = zip(*rows, strict=True)
+                after = sequence[-1]
+                yield Changes(np.array(ids, np.int64), unpack(data, dim), np.array(live, bool), after)
+            if len(rows) < limit:
+                return
+
+    def vectors(self, space_id: int, asset_ids: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+        """The vectors of those of these assets that have one, present or gone.
+
+        Returns:
+            int64 (N,), ascending asset ids; float32 (N, D), rows of unit length.
+        """
+        dim = self._dim(space_id)
+        ids: list[int] = []
+        data: list[bytes] = []
+        query = select(VectorRow.asset_id, VectorRow.data).where(VectorRow.space_id == space_id)
+        with self._read() as connection:
+            for some in chunks(sorted({int(asset_id) for asset_id in asset_ids})):
+                wanted = query.where(VectorRow.asset_id.in_(some)).order_by(VectorRow.asset_id)
+                for asset_id, packed in connection.execute(wanted):
+                    ids.append(asset_id)
+                    data.append(packed)
+        return np.array(ids, np.int64), unpack(data, dim)
+
+    def assets(self, ids: Sequence[int]) -> dict[int, Asset]:
+        """The assets by id, with their present paths; unknown ids are left out."""
+        with self._read() as connection:
+            return _assets(connection, [int(asset_id) for asset_id in ids])
+
+    def asset_ids(self, paths: Sequence[str] = (), formats: Sequence[str] = ()) -> np.ndarray:
+        """Sorted int64 ids of the assets with a present location that match the filters of a `Query`."""
+        with self._read() as connection:
+            return np.fromiter(matching(connection, paths, formats), np.int64)
+
+    def list_assets(
+        self, after_id: int = 0, limit: int = 100, paths: Sequence[str] = (), formats: Sequence[str] = ()
+    ) -> list[Asset]:
+        """A page of the assets with a present location, by ascending id; the next one begins after the last id."""
+        with self._read() as connection:
+            ids = list(islice(matching(connection, paths, formats, after_id), limit))
+            assets = _assets(connection, ids)
+        return [assets[asset_id] for asset_id in ids]
+
+    def refusals(self, limit: int | None = None, after: str | None = None) -> list[Refusal]:
+        """Refused files by ascending uri, from the one after `after`."""
+        query = select(RefusalRow.__table__).order_by(RefusalRow.uri).limit(limit)
+        if after is not None:
+            query = query.where(RefusalRow.uri > after)
+        with self._read() as connection:
+            return [
+                Refusal(
+                    FileStat(row.uri, row.size, row.mtime_ns),
+                    cast(ImageReason, row.reason),
+                    row.message,
+                    row.sha256,
+                    row.attempts,
+                )
+                for row in connection.execute(query)
+            ]
+
+    def counts(self) -> Counts:
+        """Totals. `locations` are the present ones, `gone` the others."""
+        present = func.count(case((LocationRow.present, 1)))
+        gone = func.count(case((not_(LocationRow.present), 1)))
+        live = and_(VectorRow.space_id == SpaceRow.id, VectorRow.live)
+        vectors = select(SpaceRow.key, func.count(VectorRow.asset_id)).outerjoin(VectorRow, live).group_by(SpaceRow.key)
+        with self._read() as connection:
+            locations, absent = connection.execute(select(present, gone)).one()
+            return Counts(
+                assets=connection.scalars(select(func.count()).select_from(AssetRow)).one(),
+                locations=locations,
+                gone=absent,
+                refused=connection.scalars(select(func.count()).select_from(RefusalRow)).one(),
+                vectors=dict(connection.execute(vectors).tuples().all()),
+            )
+
+    def _dim(self, space_id: int) -> int:
+        if space_id not in self._dims:
+            with self._read() as connection:
+                dim = connection.scalar(select(SpaceRow.dim).where(SpaceRow.id == space_id))
+            if dim is None:
+                raise CatalogError(f"The catalog has no space with the id '{space_id}'.")
+            self._dims[space_id] = dim
+        return self._dims[space_id]
+
+
+def _assets(connection: Connection, ids: Sequence[int]) -> dict[int, Asset]:
+    assets: dict[int, Asset] = {}
+    columns = select(AssetRow.id, AssetRow.sha256, AssetRow.size, AssetRow.format, AssetRow.width, AssetRow.height)
+    located = select(LocationRow.asset_id, LocationRow.uri).where(LocationRow.present)
+    for some in chunks(ids):
+        paths: dict[int, list[str]] = {}
+        for asset_id, uri in connection.execute(located.where(LocationRow.asset_id.in_(some))):
+            paths.setdefault(asset_id, []).append(path_of_uri(uri))
+        for row in connection.execute(columns.where(AssetRow.id.in_(some))):
+            assets[row.id] = Asset(*row, paths=tuple(sorted(paths.get(row.id, ()))))
+    return assets

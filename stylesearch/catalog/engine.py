@@ -1,0 +1,121 @@
+"""Connections to SQLite and PostgreSQL, and the one place where database errors become ours."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+
+from stylesearch.errors import CatalogError, MissingDependencyError
+
+BUSY_SECONDS = 30
+
+_ALLOWED = "Use sqlite:///PATH (four slashes for an absolute path) or postgresql://USER@HOST/DATABASE."
+
+_SQLITE_ADVICE = {
+    "SQLITE_BUSY": f"Another process kept it locked for {BUSY_SECONDS} seconds; run the command again later.",
+    "SQLITE_FULL": "The disk is full; free some space and run the command again. Nothing that was written is lost.",
+    "SQLITE_READONLY": "Make the file and its folder writable for this user.",
+    "SQLITE_CANTOPEN": "Its folder must exist and be writable for this user.",
+    "SQLITE_CORRUPT": "The file is damaged; restore it from a backup.",
+    "SQLITE_NOTADB": "The file is something else, or damaged; name another file or restore it from a backup.",
+    "SQLITE_IOERR": "The disk failed to read or write; check it, and that it is not a network drive.",
+}
+
+
+def parse_url(text: str) -> URL:
+    """The URL of a catalog, with its driver.
+
+    Raises:
+        CatalogError: the URL cannot be read, or is of another database. The message never holds a password.
+    """
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError) as exc:
+        raise CatalogError(f"The URL of the catalog cannot be read. {_ALLOWED}") from exc
+    if url.drivername == "sqlite" and url.database not in (None, "", ":memory:"):
+        return url
+    if url.drivername in ("postgresql", "postgresql+psycopg"):
+        return url.set(drivername="postgresql+psycopg")
+    raise CatalogError(f"No catalog can be kept at '{shown(url)}'. {_ALLOWED}")
+
+
+def shown(url: URL) -> str:
+    """The URL for people: without its password, wherever that stands."""
+    return url.set(query={}).render_as_string(hide_password=True)
+
+
+def connect(url: URL, foreign_keys: bool = True) -> Engine:
+    """An engine whose transactions see one state of the database from beginning to end on SQLite, and which writes
+    when asked for with the execution option `writes=True`.
+
+    Raises:
+        MissingDependencyError: the URL is PostgreSQL's and psycopg is not installed.
+    """
+    try:
+        # hide_parameters: an error must not quote a thousand vectors. pre_ping: servers restart under long-lived pages.
+        engine = create_engine(url, hide_parameters=True, pool_pre_ping=url.drivername != "sqlite")
+    except ImportError as exc:
+        raise MissingDependencyError("psycopg", "postgres", "to keep the catalog on PostgreSQL") from exc
+    if url.drivername == "sqlite":
+        event.listen(engine, "connect", _sqlite_connected if foreign_keys else _sqlite_connected_without_foreign_keys)
+        event.listen(engine, "begin", _sqlite_begin)
+    return engine
+
+
+def _sqlite_connected(connection: Any, record: object) -> None:
+    _sqlite_connected_without_foreign_keys(connection, record)
+    connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _sqlite_connected_without_foreign_keys(connection: Any, record: object) -> None:
+    connection.isolation_level = None  # the driver must not begin transactions by itself; `_sqlite_begin` does
+    connection.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
+    connection.execute("PRAGMA synchronous = NORMAL")
+    _enter_wal(connection)
+
+
+def _enter_wal(connection: Any) -> None:
+    # SQLite does not wait for busy_timeout where two connections switch a new file to WAL at the same moment.
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+                connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as exc:
+            if exc.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+
+
+def _sqlite_begin(connection: Connection) -> None:
+    # A transaction that reads first and writes later fails at once, without waiting, where another one wrote between.
+    writes = connection.get_execution_options().get("writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+@contextmanager
+def mapped_errors(url: URL) -> Iterator[None]:
+    """Turns whatever SQLAlchemy raises into CatalogError."""
+    try:
+        yield
+    except SQLAlchemyError as exc:
+        cause = exc.orig if isinstance(exc, DBAPIError) and exc.orig is not None else exc
+        said = str(cause).strip().split("\n")[0]
+        raise CatalogError(f"The catalog at '{shown(url)}' failed: {said}. {_advice(cause)}".rstrip()) from exc
+
+
+def _advice(cause: BaseException) -> str:
+    name = getattr(cause, "sqlite_errorname", "")
+    for prefix, advice in _SQLITE_ADVICE.items():
+        if name.startswith(prefix):
+            return advice
+    if getattr(cause, "sqlstate", "") is None:  # psycopg's mark of an error that no server reported
+        return "Check that the server runs, and the host, user and database of the URL."
+    return ""

@@ -1,0 +1,147 @@
+"""The tables of the catalog. docs/catalog.md says what each is for; migrations/ builds them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    DateTime,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Text,
+    TypeDecorator,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+# SQLite counts rows up by itself only in a column whose type is spelt INTEGER (which has 64 bits there).
+Id = BigInteger().with_variant(Integer, "sqlite")
+
+# Ordered by code point on both engines, so that "everything below this folder" is one range of the index.
+Uri = Text().with_variant(Text(collation="C"), "postgresql")
+
+
+class Utc(TypeDecorator[datetime]):
+    """A moment in UTC. SQLite keeps no time zone; without this, moments come back naive from it and aware from
+    PostgreSQL."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Any) -> datetime | None:
+        return None if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Any) -> datetime | None:
+        return None if value is None else value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(
+        # Names that a later migration can rely on, on both engines.
+        naming_convention={
+            "pk": "pk_%(table_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_name)s",
+        }
+    )
+
+
+class AssetRow(Base):
+    """One content. Rows are never deleted: vectors, boards and lineage hold on to the id."""
+
+    __tablename__ = "assets"
+    __table_args__ = ({"sqlite_autoincrement": True},)  # an id is never given twice
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    sha256: Mapped[str] = mapped_column(String(64), unique=True)
+    size: Mapped[int] = mapped_column(BigInteger)
+    format: Mapped[str] = mapped_column(String(16))
+    width: Mapped[int] = mapped_column(Integer)
+    height: Mapped[int] = mapped_column(Integer)
+    added_at: Mapped[datetime] = mapped_column(Utc)
+
+
+class ScanRow(Base):
+    """One walk over one root."""
+
+    __tablename__ = "scans"
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    root: Mapped[str] = mapped_column(Uri)
+    started_at: Mapped[datetime] = mapped_column(Utc)
+    finished_at: Mapped[datetime | None] = mapped_column(Utc)
+
+
+class LocationRow(Base):
+    """Where the bytes of an asset lie, or lay."""
+
+    __tablename__ = "locations"
+    __table_args__ = (Index("ix_locations_asset_id", "asset_id"),)
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    uri: Mapped[str] = mapped_column(Uri, unique=True)
+    asset_id: Mapped[int] = mapped_column(ForeignKey("assets.id"))
+    size: Mapped[int] = mapped_column(BigInteger)
+    mtime_ns: Mapped[int] = mapped_column(BigInteger)
+    scan_id: Mapped[int] = mapped_column(ForeignKey("scans.id"))  # the latest scan that saw it
+    present: Mapped[bool]
+
+
+class SpaceRow(Base):
+    """Where vectors may be compared; see `records.Space`."""
+
+    __tablename__ = "spaces"
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    key: Mapped[str] = mapped_column(String(16), unique=True)
+    encoder: Mapped[str] = mapped_column(Text)
+    fingerprint: Mapped[str] = mapped_column(Text)
+    dim: Mapped[int] = mapped_column(Integer)
+    dtype: Mapped[str] = mapped_column(Text)
+    preprocessing: Mapped[str] = mapped_column(Text)
+    region: Mapped[str] = mapped_column(Text)
+
+
+class VectorRow(Base):
+    """The vector of an asset in a space. The row is its own tombstone: it is live exactly while its asset has a
+    present location, and each time that turns it gets a fresh sequence number. The bytes stay."""
+
+    __tablename__ = "vectors"
+    __table_args__ = (Index("ix_vectors_sequence", "space_id", "sequence", unique=True),)
+
+    # The asset first: what happens to a file happens to its vectors in all spaces.
+    asset_id: Mapped[int] = mapped_column(ForeignKey("assets.id"), primary_key=True, autoincrement=False)
+    space_id: Mapped[int] = mapped_column(ForeignKey("spaces.id"), primary_key=True, autoincrement=False)
+    sequence: Mapped[int] = mapped_column(BigInteger)
+    live: Mapped[bool]
+    data: Mapped[bytes] = mapped_column(LargeBinary)  # float16, little endian, D of them
+
+
+class RefusalRow(Base):
+    """A file that could not be used."""
+
+    __tablename__ = "refusals"
+
+    uri: Mapped[str] = mapped_column(Uri, primary_key=True)
+    size: Mapped[int] = mapped_column(BigInteger)
+    mtime_ns: Mapped[int] = mapped_column(BigInteger)
+    reason: Mapped[str] = mapped_column(String(32))
+    message: Mapped[str] = mapped_column(Text)
+    sha256: Mapped[str | None] = mapped_column(String(64))
+    attempts: Mapped[int] = mapped_column(Integer)
+    scan_id: Mapped[int] = mapped_column(ForeignKey("scans.id"))
+    last_tried_at: Mapped[datetime] = mapped_column(Utc)
+
+
+class CounterRow(Base):
+    """One row, `sequence`: the last sequence number given out; see `stylesearch.catalog.writing`."""
+
+    __tablename__ = "counters"
+
+    name: Mapped[str] = mapped_column(String(16), primary_key=True)
+    value: Mapped[int] = mapped_column(BigInteger)

@@ -1,0 +1,252 @@
+"""What is written, one function for each kind of transaction. The caller owns the transaction.
+
+Sequence numbers. An index catches up by asking for the numbers above the last one it has seen, so a number must never
+become visible after a higher one. A database SEQUENCE cannot promise that: a transaction that took 7 may commit after
+one that took 8, and an index that saw 8 would never ask for 7. Here the numbers are a row of the table `counters`, and
+every transaction that writes begins by locking it (`lock`): the order of commits is the order of numbers. Writers
+take turns that way, as they do on SQLite anyhow; so two of them can neither deadlock nor insert one content twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Text,
+    and_,
+    bindparam,
+    case,
+    delete,
+    exists,
+    func,
+    insert,
+    literal,
+    not_,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import InstrumentedAttribute
+
+from stylesearch.catalog.selection import at_or_below, bounds, chunks
+from stylesearch.catalog.tables import AssetRow, Base, CounterRow, LocationRow, RefusalRow, ScanRow, SpaceRow, VectorRow
+from stylesearch.records import Batch, IndexedFile, Refusal, Space
+
+
+def lock(connection: Connection) -> None:
+    """Waits until no other transaction writes; SQLite's own lock, taken by BEGIN IMMEDIATE, already did."""
+    connection.execute(select(CounterRow.value).with_for_update())
+
+
+def add_space(connection: Connection, space: Space) -> None:
+    row = {
+        name: getattr(space, name)
+        for name in ("key", "encoder", "fingerprint", "dim", "dtype", "preprocessing", "region")
+    }
+    if connection.scalar(select(SpaceRow.id).where(SpaceRow.key == space.key)) is None:
+        connection.execute(insert(SpaceRow), row)
+
+
+def begin_scan(connection: Connection, root: str) -> int:
+    row = {"root": root, "started_at": datetime.now(UTC)}
+    return connection.execute(insert(ScanRow).returning(ScanRow.id), row).scalar_one()
+
+
+def finish_scan(connection: Connection, scan_id: int, unreadable: Sequence[str]) -> int:
+    """Marks as gone what the scan should have seen and did not; returns the number of locations."""
+    root = connection.execute(select(ScanRow.root).where(ScanRow.id == scan_id)).scalar_one()
+    _spare(connection, scan_id, unreadable)
+    # `<` and not `!=`: a later scan that runs at the same time may have seen the file after this one passed by.
+    missed = and_(LocationRow.present, LocationRow.scan_id < scan_id, at_or_below(LocationRow.uri, root))
+    gone = connection.scalars(
+        update(LocationRow).where(missed).values(present=False).returning(LocationRow.asset_id)
+    ).all()
+    _settle(connection, gone)
+    connection.execute(delete(RefusalRow).where(RefusalRow.scan_id < scan_id, at_or_below(RefusalRow.uri, root)))
+    connection.execute(update(ScanRow).where(ScanRow.id == scan_id).values(finished_at=datetime.now(UTC)))
+    return len(gone)
+
+
+def write(connection: Connection, space_id: int, scan_id: int, batch: Batch, packed: Mapping[str, bytes]) -> None:
+    """Args:
+    packed: the batch's vectors as stored, by sha256.
+    """
+    left = _assets_at(
+        connection, [*(file.stat.uri for file in batch.indexed), *(file.stat.uri for file in batch.refused)]
+    )
+    asset_ids = _add_assets(connection, batch.indexed)
+    _place(connection, scan_id, batch.indexed, asset_ids)
+    _add_vectors(connection, space_id, {asset_ids[sha256]: data for sha256, data in packed.items()})
+    _refuse(connection, scan_id, batch.refused)
+    back = _see_again(connection, scan_id, batch.unchanged)
+    _settle(connection, {*left, *asset_ids.values(), *back})
+
+
+def _take_numbers(connection: Connection, count: int) -> int:
+    """The first of `count` fresh sequence numbers."""
+    taken = update(CounterRow).values(value=CounterRow.value + count).returning(CounterRow.value)
+    return connection.execute(taken).scalar_one() - count + 1
+
+
+def _settle(connection: Connection, asset_ids: Iterable[int]) -> None:
+    """Restores the rule, for these assets, that a vector is live exactly while its asset has a present location."""
+    for some in chunks(sorted(set(asset_ids))):
+        query = select(LocationRow.asset_id).where(LocationRow.asset_id.in_(some), LocationRow.present)
+        present = set(connection.scalars(query))
+        _turn(connection, [asset_id for asset_id in some if asset_id in present], live=True)
+        _turn(connection, [asset_id for asset_id in some if asset_id not in present], live=False)
+
+
+def _turn(connection: Connection, asset_ids: Sequence[int], live: bool) -> None:
+    """Gives the vectors of these assets that are not in this state a fresh number in it, in all spaces."""
+    place = func.row_number().over(order_by=(VectorRow.asset_id, VectorRow.space_id)).label("place")
+    turning = (
+        select(VectorRow.asset_id, VectorRow.space_id, place)
+        .where(VectorRow.asset_id.in_(asset_ids), VectorRow.live.is_(not live))
+        .subquery()
+    )
+    last = literal(connection.scalars(select(CounterRow.value)).one(), BigInteger)
+    turned = connection.execute(
+        update(VectorRow)
+        .where(VectorRow.asset_id == turning.c.asset_id, VectorRow.space_id == turning.c.space_id)
+        .where(VectorRow.asset_id.in_(asset_ids))  # says the same again: PostgreSQL would read the whole table
+        .values(live=live, sequence=last + turning.c.place)
+    ).rowcount
+    if turned:
+        _take_numbers(connection, turned)
+
+
+def _spare(connection: Connection, scan_id: int, folders: Sequence[str]) -> None:
+    """What lies where the scan could not look counts as seen."""
+    if not folders:
+        return
+    for table in (LocationRow, RefusalRow):
+        low, high, here = (bindparam(name, type_=Text) for name in ("low", "high", "here"))
+        statement = (
+            update(table)
+            .where(or_(table.uri == here, and_(table.uri >= low, table.uri < high)), table.scan_id < scan_id)
+            .values(scan_id=scan_id)
+        )
+        rows = [dict(zip(("low", "high"), bounds(folder), strict=True), here=folder) for folder in folders]
+        connection.execute(statement, rows)
+
+
+def _assets_at(connection: Connection, uris: Sequence[str]) -> set[int]:
+    found: set[int] = set()
+    for some in chunks(uris):
+        found.update(connection.scalars(select(LocationRow.asset_id).where(LocationRow.uri.in_(some))))
+    return found
+
+
+def _add_assets(connection: Connection, files: Iterable[IndexedFile]) -> dict[str, int]:
+    """The id of each content, by sha256; those that the catalog lacked are added."""
+    by_hash = {file.sha256: file for file in files}
+    ids: dict[str, int] = {}
+    for some in chunks(list(by_hash)):
+        known = select(AssetRow.sha256, AssetRow.id).where(AssetRow.sha256.in_(some))
+        ids.update((sha256, asset_id) for sha256, asset_id in connection.execute(known))
+    now = datetime.now(UTC)
+    rows = [
+        {
+            "sha256": sha256,
+            "size": file.stat.size,
+            "format": file.format,
+            "width": file.width,
+            "height": file.height,
+            "added_at": now,
+        }
+        for sha256, file in by_hash.items()
+        if sha256 not in ids
+    ]
+    if rows:
+        added = connection.execute(insert(AssetRow).returning(AssetRow.sha256, AssetRow.id), rows)
+        ids.update((sha256, asset_id) for sha256, asset_id in added)
+    return ids
+
+
+def _place(connection: Connection, scan_id: int, files: Sequence[IndexedFile], asset_ids: Mapping[str, int]) -> None:
+    if not files:
+        return
+    statement = _upsert(connection, LocationRow)
+    new = statement.excluded
+    statement = statement.on_conflict_do_update(
+        index_elements=[LocationRow.uri],
+        set_={
+            "asset_id": new.asset_id,
+            "size": new.size,
+            "mtime_ns": new.mtime_ns,
+            "scan_id": _later(new.scan_id, LocationRow.scan_id),
+            "present": True,
+        },
+    )
+    rows = [_stat_columns(file, scan_id) | {"asset_id": asset_ids[file.sha256], "present": True} for file in files]
+    connection.execute(statement, rows)
+    for some in chunks([file.stat.uri for file in files]):
+        connection.execute(delete(RefusalRow).where(RefusalRow.uri.in_(some)))
+
+
+def _add_vectors(connection: Connection, space_id: int, packed: Mapping[int, bytes]) -> None:
+    held: set[int] = set()
+    for some in chunks(list(packed)):
+        query = select(VectorRow.asset_id).where(VectorRow.space_id == space_id, VectorRow.asset_id.in_(some))
+        held.update(connection.scalars(query))
+    missing = [asset_id for asset_id in packed if asset_id not in held]
+    if missing:
+        first = _take_numbers(connection, len(missing))
+        rows = [
+            {"space_id": space_id, "asset_id": asset_id, "sequence": number, "live": True, "data": packed[asset_id]}
+            for number, asset_id in enumerate(missing, first)
+        ]
+        connection.execute(insert(VectorRow), rows)
+
+
+def _refuse(connection: Connection, scan_id: int, refused: Sequence[Refusal]) -> None:
+    if not refused:
+        return
+    statement = _upsert(connection, RefusalRow)
+    new = statement.excluded
+    replaced = {name: new[name] for name in ("size", "mtime_ns", "reason", "message", "sha256", "last_tried_at")}
+    statement = statement.on_conflict_do_update(
+        index_elements=[RefusalRow.uri],
+        set_=replaced | {"scan_id": _later(new.scan_id, RefusalRow.scan_id), "attempts": RefusalRow.attempts + 1},
+    )
+    now = datetime.now(UTC)
+    rows = [
+        _stat_columns(file, scan_id)
+        | {"reason": file.reason, "message": file.message, "sha256": file.sha256, "attempts": 1, "last_tried_at": now}
+        for file in refused
+    ]
+    connection.execute(statement, rows)
+    for some in chunks([file.stat.uri for file in refused]):
+        connection.execute(update(LocationRow).where(LocationRow.uri.in_(some)).values(present=False))
+
+
+def _upsert(connection: Connection, table: type[Base]) -> sqlite.Insert | postgresql.Insert:
+    return sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)
+
+
+def _later(new: ColumnElement[int], old: InstrumentedAttribute[int]) -> ColumnElement[int]:
+    return case((new > old, new), else_=old)  # the engines disagree on the name of max(a, b)
+
+
+def _stat_columns(file: IndexedFile | Refusal, scan_id: int) -> dict[str, object]:
+    return {"uri": file.stat.uri, "size": file.stat.size, "mtime_ns": file.stat.mtime_ns, "scan_id": scan_id}
+
+
+def _see_again(connection: Connection, scan_id: int, uris: Sequence[str]) -> Collection[int]:
+    """Marks files as seen; returns the assets of those that had been gone."""
+    back: set[int] = set()
+    refused = exists().where(RefusalRow.uri == LocationRow.uri)
+    for some in chunks(uris):
+        gone = and_(LocationRow.uri.in_(some), not_(LocationRow.present), not_(refused))
+        back.update(connection.scalars(select(LocationRow.asset_id).where(gone)))
+        connection.execute(update(LocationRow).where(gone).values(present=True))
+        for table in (LocationRow, RefusalRow):
+            seen = update(table).where(table.uri.in_(some), table.scan_id < scan_id).values(scan_id=scan_id)
+            connection.execute(seen)
+    return back
