@@ -13,7 +13,7 @@ from types import MappingProxyType
 import torch
 from torch import Tensor
 
-from encoder_training.renderers import drawing, icons, paint, photo, press
+from encoder_training.renderers import craft, displays, drawing, icons, paint, photo, press, vector
 from encoder_training.renderers.canvas import Canvas
 from encoder_training.renderers.contents import Contents, contents_from_images, draw_contents
 from encoder_training.renderers.prompts import style_name, style_prompt
@@ -21,12 +21,15 @@ from encoder_training.renderers.style import Family, Style, draw_parameters
 
 __all__ = ["FAMILIES", "HELD_OUT_FAMILIES", "Contents", "Style", "contents_from_images", "draw_contents", "render", "sample_style"]
 
-_TABLE: MappingProxyType[str, Family] = MappingProxyType({**paint.FAMILIES, **drawing.FAMILIES, **press.FAMILIES, **icons.FAMILIES, **photo.FAMILIES})
+_TABLE: MappingProxyType[str, Family] = MappingProxyType({
+    **paint.FAMILIES, **drawing.FAMILIES, **press.FAMILIES, **vector.FAMILIES, **icons.FAMILIES, **photo.FAMILIES,
+    **displays.FAMILIES, **craft.FAMILIES,
+})
 
 FAMILIES: tuple[str, ...] = tuple(_TABLE)
 """Every medium that can be drawn."""
 
-HELD_OUT_FAMILIES: tuple[str, ...] = ("gouache", "crayon", "woodblock", "duotone_icon", "instant_photo")
+HELD_OUT_FAMILIES: tuple[str, ...] = ("gouache", "crayon", "woodblock", "duotone_icon", "instant_photo", "stained_glass")
 """Families that training never sees, for the open retrieval benchmark."""
 _CACHED_PIXELS = 32_768
 """Pixels that a processor draws at once: few enough that the intermediate images stay in its cache."""

@@ -162,7 +162,7 @@ class Canvas:
             image = lerp(image, ground, bare * (self["margin"] > 0))
         if float(self["paper"].max()) > 0:
             sheet = read(self.seeds, image, self.paper_channel, _flat(self["paper_scale"]), 0.0, 43)
-            image = image * (1 + self["paper"] * sheet * 0.5) + self["paper"] * sheet * 0.06
+            image = image * (1 + self["paper"] * sheet * 0.35) + self["paper"] * sheet * 0.05
         return image.clamp(0, 1)
 
 

@@ -33,6 +33,13 @@ def _hatched(canvas: Canvas, dark: Tensor, layers: int = 3, wander: float = 0.6)
     return total
 
 
+def _dark(canvas: Canvas, tone: Tensor | None = None) -> Tensor:
+    """How dark the medium must get, (N, 1, S, S) in [0, 1]: the lightest third or so of the picture is left as paper."""
+    light = canvas.tone if tone is None else tone
+    mean, spread = light.mean((2, 3), keepdim=True), light.std((2, 3), keepdim=True)
+    return smoothstep(mean + spread * 1.1 + 0.04, mean - spread * 2.1 - 0.06, light).pow(canvas["gamma"])
+
+
 def _on_ground(canvas: Canvas, ink: Tensor, colour: Tensor | None = None) -> Tensor:
     """Marks (N, 1, S, S) in [0, 1] of the dark colour, or of `colour`, on the ground colour."""
     return lerp(canvas.colour(GROUND_COLOUR), canvas.colour(DARK) * 0.75 if colour is None else colour, ink.clamp(0, 1))
@@ -40,11 +47,11 @@ def _on_ground(canvas: Canvas, ink: Tensor, colour: Tensor | None = None) -> Ten
 
 def _tooth(canvas: Canvas, low: float = -0.8, high: float = 1.0, salt: int = 60) -> Tensor:
     """Where the paper's tooth takes the dry medium, (N, 1, S, S) in [0, 1]."""
-    return smoothstep(low, high, canvas.texture("tooth", canvas["paper_scale"], salt=salt))
+    return smoothstep(low, high, canvas.texture("tooth", canvas["paper_scale"] * 1.5, salt=salt))
 
 
 def pencil(canvas: Canvas) -> Tensor:
-    dark = (1.05 - canvas.tone).clamp(0, 1).pow(canvas["gamma"])
+    dark = _dark(canvas)
     strokes = _hatched(canvas, dark)
     shaded = lerp(strokes, dark, canvas["smudge"])
     lines = canvas.lines() * canvas["line"]
@@ -62,7 +69,7 @@ def coloured_pencil(canvas: Canvas) -> Tensor:
 
 
 def charcoal(canvas: Canvas) -> Tensor:
-    dark = (1.05 - luma(kuwahara(canvas.picture, 1.6))).clamp(0, 1).pow(canvas["gamma"])
+    dark = _dark(canvas, luma(kuwahara(canvas.picture, 1.6)))
     smeared = along(dark, torch.cat([canvas["angle"].cos(), canvas["angle"].sin()], 1).expand(-1, -1, canvas.size, canvas.size), canvas["smudge"] * 4, 3)
     grain = _tooth(canvas, -1.2, 0.9)
     lines = canvas.lines() * canvas["line"]
@@ -89,16 +96,16 @@ def crayon(canvas: Canvas) -> Tensor:
 
 
 def ink_pen(canvas: Canvas) -> Tensor:
-    dark = (1.0 - canvas.tone).clamp(0, 1).pow(canvas["gamma"])
-    strokes = _hatched(canvas, smoothstep(0.18, 0.95, dark), 3, 0.35)
-    solid = smoothstep(0.86, 0.92, dark)
+    dark = _dark(canvas)
+    strokes = _hatched(canvas, dark, 3, 0.35)
+    solid = smoothstep(0.9, 0.95, dark)
     ink = torch.maximum(torch.maximum(strokes, solid * canvas["blacks"].round()), canvas.lines())
     tinted = lerp(canvas.colour(GROUND_COLOUR), canvas.flat, canvas["wash"].clamp_min(0))
     return lerp(tinted, canvas.colour(DARK) * 0.5, smoothstep(0.25, 0.75, ink))
 
 
 def stipple(canvas: Canvas) -> Tensor:
-    dark = (1.02 - canvas.tone).clamp(0.0, 1).pow(canvas["gamma"])
+    dark = _dark(canvas)
     right = torch.cat([torch.ones_like(dark), torch.zeros_like(dark)], 1)
     ink = torch.zeros_like(dark)
     for layer in range(2):
@@ -112,7 +119,7 @@ def stipple(canvas: Canvas) -> Tensor:
 
 def engraving(canvas: Canvas) -> Tensor:
     tone = luma(kuwahara(canvas.picture, 1.2))
-    dark = (1.02 - tone).clamp(0, 1).pow(canvas["gamma"])
+    dark = _dark(canvas, tone)
     swell = blur(tone, 4.0) * canvas["swell"]
     cosine, sine = canvas["angle"].cos() * 0.35, (1 - (canvas["angle"].cos() * 0.35).square()).sqrt()
     ink = torch.zeros_like(dark)
@@ -125,7 +132,7 @@ def engraving(canvas: Canvas) -> Tensor:
 
 
 def chalkboard(canvas: Canvas) -> Tensor:
-    board = canvas.colour(GROUND_COLOUR) * (1 + 0.10 * canvas.texture("clouds", 0.6, salt=5)) + 0.03 * canvas.texture("fibre", 0.7, canvas["angle"], salt=6).clamp_min(0)
+    board = canvas.colour(GROUND_COLOUR) * (1 + 0.10 * canvas.texture("clouds", 0.6, salt=5)) + 0.03 * canvas.texture("streak", 0.7, canvas["angle"], salt=6).clamp_min(0)
     chalk = lerp(torch.full_like(canvas.flat, 0.95), canvas.flat.clamp_min(0.25) * 1.15, canvas["coloured"])
     fill = hatching(canvas, smoothstep(0.35, 0.95, canvas.tone) * 0.8, canvas["angle"], canvas["spacing"], 0.9, 54)
     dust = blur(fill, 1.2) * 0.25
@@ -182,7 +189,7 @@ FAMILIES: dict[str, Family] = {
     "stipple": Family(
         stipple, ("stippled ink illustration", "scientific stipple drawing"), ("ink dots", "technical pen dots"),
         ("wash", ("plain paper between dots", "pale tinted ground", "coloured ground")), ("dots", ("coarse dots", "medium dots", "fine dense dots")),
-        {"gamma": (0.8, 1.5), "dots": (34, 62), "dot": (0.95, 1.3), "wash": (-1.2, 0.7), "line": (-0.5, 1.0), "line_width": (0.5, 1.2), "contrast": (0.2, 0.32), "isolate": (-1.0, 1.0)}, ("grey", "muted", "earthy", "vivid"), ("even", "side", "stark"), dark_ground=0.0),
+        {"gamma": (0.8, 1.5), "dots": (46, 88), "dot": (0.95, 1.3), "wash": (-1.2, 0.7), "line": (0.0, 1.0), "line_width": (0.5, 1.2), "contrast": (0.2, 0.32), "isolate": (-1.0, 1.0)}, ("grey", "muted", "earthy", "vivid"), ("even", "side", "stark"), dark_ground=0.0),
     "engraving": Family(
         engraving, ("antique engraving", "banknote engraving", "nineteenth-century book engraving"), ("engraved copper plate", "steel engraving"),
         ("swell", ("straight ruled lines", "gently curved lines", "strongly contoured lines")), ("spacing", ("very fine parallel lines", "fine parallel lines", "open parallel lines")),

@@ -70,7 +70,7 @@ def gouache(canvas: Canvas) -> Tensor:
     calm = kuwahara(lerp(canvas.picture, canvas.flat, 0.5), canvas["radius"])
     matte = dabs(canvas.seeds, calm, _hand(canvas, 0.7), canvas["strokes"].reshape(-1), 1.9, 0.9, variation=canvas["broken"], bristle=0.2, salt=1)
     image = lerp(calm, matte.colour, 0.6 * matte.cover)
-    dry = smoothstep(0.6, 1.6, canvas.texture("fibre", 1.0, canvas.habit(5) * 3.1, salt=6))
+    dry = smoothstep(0.6, 1.6, canvas.texture("streak", 1.0, canvas.habit(5) * 3.1, salt=6))
     return canvas.outlined(image * (1 + 0.10 * dry * canvas["dry"]))
 
 
@@ -94,7 +94,7 @@ def ink_wash(canvas: Canvas) -> Tensor:
     wash = lerp(blur(wash, 0.8), blur(wash, canvas["bleed"] * 2), canvas.texture("clouds", 1.0, salt=3).clamp(0, 1) * 0.7)
     ink = (1 - wash).clamp(0, 1).pow(canvas["dilution"])
     ink = ink * (1 + 0.2 * canvas.texture("tooth", 0.9, salt=4) * canvas["granulation"])
-    dry = smoothstep(-0.6, 0.6, canvas.texture("fibre", 1.2, canvas.habit(5) * 3.1, salt=5) + 0.5)
+    dry = smoothstep(-0.6, 0.6, canvas.texture("streak", 1.2, canvas.habit(5) * 3.1, salt=5) + 0.5)
     ink = torch.maximum(ink, canvas.lines() * canvas["line"] * lerp(1.0, dry, canvas["dry"]))
     tinted = lerp(canvas.colour(GROUND_COLOUR), canvas.colour(DARK) * 0.6, ink.clamp(0, 1))
     return lerp(tinted, tinted * (0.4 + canvas.picture), canvas["colour"].clamp_min(0))

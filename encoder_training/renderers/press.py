@@ -25,7 +25,7 @@ def screen(canvas: Canvas, dark: Tensor, angle: Tensor | float, pitch: Tensor, s
 
 def _worn(canvas: Canvas, ink: Tensor, amount: Tensor, salt: int = 80) -> Tensor:
     """Ink cover with the gaps of an uneven impression."""
-    gaps = smoothstep(0.9, 1.8, canvas.texture("tooth", 1.0, salt=salt) + 0.6 * canvas.texture("clouds", 0.7, salt=salt + 1))
+    gaps = smoothstep(0.9, 1.8, canvas.texture("tooth", 1.4, salt=salt) + 0.6 * canvas.texture("clouds", 0.7, salt=salt + 1))
     return ink * (1 - amount * gaps)
 
 
@@ -38,6 +38,7 @@ def _shifted(layer: Tensor, canvas: Canvas, salt: int) -> Tensor:
 
 def linocut(canvas: Canvas) -> Tensor:
     tone = luma(kuwahara(canvas.picture, canvas["radius"]))
+    tone = 0.5 + (tone - tone.mean((2, 3), keepdim=True)) / (tone.std((2, 3), keepdim=True) * 4 + 0.02)
     direction, _ = canvas.flow
     gouge = torch.cos((canvas.x * direction[:, :1] * 0.3 + canvas.y) * 128 / canvas["spacing"] * 2 * math.pi + 2.0 * canvas.texture("clouds", 1.0, salt=1) + blur(tone, 3.0) * 12)
     middle = smoothstep(0.0, 1.0, 1 - (tone - canvas["threshold"]).abs() * 4)
@@ -126,8 +127,8 @@ def cyanotype(canvas: Canvas) -> Tensor:
     tone = smoothstep(0.02, 0.98, tone + 0.05 * canvas["uneven"] * canvas.texture("clouds", 0.6, salt=7))
     deep = lerp(torch.tensor([0.02, 0.12, 0.32], device=canvas.device)[:, None, None], torch.tensor([0.05, 0.2, 0.36], device=canvas.device)[:, None, None], canvas["toned"])
     pale = lerp(torch.tensor([0.93, 0.96, 0.97], device=canvas.device)[:, None, None], torch.tensor([0.93, 0.88, 0.76], device=canvas.device)[:, None, None], canvas["toned"])
-    image = lerp(deep, pale, tone) * (1 + 0.08 * canvas.texture("fibre", 0.7, salt=8) * canvas["uneven"])
-    border = 0.5 - torch.maximum(canvas.x.abs(), canvas.y.abs()) + 0.015 * canvas.texture("fibre", 1.0, salt=9)
+    image = lerp(deep, pale, tone) * (1 + 0.08 * canvas.texture("streak", 0.7, salt=8) * canvas["uneven"])
+    border = 0.5 - torch.maximum(canvas.x.abs(), canvas.y.abs()) + 0.015 * canvas.texture("streak", 1.0, salt=9)
     return lerp(pale.expand_as(image), image, smoothstep(0.0, 0.02, border - canvas["brushed"].clamp_min(-0.05)))
 
 
@@ -155,7 +156,7 @@ FAMILIES: dict[str, Family] = {
     "linocut": Family(
         linocut, ("linocut print", "expressionist relief print", "folk art linocut"), ("carved linoleum print", "relief ink on paper"),
         ("wear", _WEAR), ("gouges", ("clean flat areas", "visible gouge marks", "dense carved gouge marks")),
-        {**_PLATE, "radius": (1.2, 2.6), "spacing": (3.0, 6.0), "threshold": (0.4, 0.58), "gouges": (0.3, 1.3), "carved": (0.0, 1.0), "second_block": (0.0, 1.0), "line_width": (1.0, 2.6), "line_softness": (0.1, 0.25), "contrast": (0.2, 0.34), "levelling": (0.7, 0.95), "exposure": (0.44, 0.58), "wobble": (0.2, 0.9)},
+        {**_PLATE, "radius": (1.2, 2.6), "spacing": (3.0, 6.0), "threshold": (0.24, 0.5), "gouges": (0.3, 1.3), "carved": (0.0, 1.0), "second_block": (0.0, 1.0), "line_width": (1.0, 2.6), "line_softness": (0.1, 0.25), "contrast": (0.2, 0.34), "levelling": (0.7, 0.95), "exposure": (0.44, 0.58), "wobble": (0.2, 0.9)},
         ("grey", "rich", "earthy", "vivid"), ("even", "stark", "side"), ("fibre", "grain")),
     "woodblock": Family(
         woodblock, ("ukiyo-e woodblock print", "shin-hanga woodblock print"), ("water-based ink on washi", "Japanese woodblock print"),
@@ -170,7 +171,7 @@ FAMILIES: dict[str, Family] = {
     "newsprint": Family(
         newsprint, ("newspaper halftone reproduction", "punk zine photocopy", "two-colour newsprint"), ("black ink on newsprint", "photocopied halftone"),
         ("pitch", _DOTS), ("wear", ("clean impression", "uneven impression", "dirty worn impression")),
-        {**_PLATE, "ruled": (0.0, 1.0), "line": (-0.5, 0.9), "line_width": (0.8, 1.8), "spot_colour": (0.0, 1.0), "contrast": (0.2, 0.33), "turn": (0.3, 1.2)}, ("grey", "earthy", "vivid"), _LIGHT, ("fibre", "grain", "speckle")),
+        {**_PLATE, "ruled": (0.0, 1.0), "line": (-0.5, 0.9), "line_width": (0.8, 1.8), "spot_colour": (0.0, 1.0), "exposure": (0.56, 0.76), "contrast": (0.2, 0.33), "turn": (0.3, 1.2)}, ("grey", "earthy", "vivid"), _LIGHT, ("fibre", "grain", "speckle")),
     "risograph": Family(
         risograph, ("risograph print", "two-colour risograph illustration"), ("soy ink risograph", "spot-colour riso print"),
         ("misregister", _REGISTER), ("pitch", ("fine ink grain", "visible dot grain", "coarse dot grain")),

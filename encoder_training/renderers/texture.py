@@ -16,7 +16,7 @@ from torch import Tensor
 from encoder_training.renderers.filters import base_grid
 
 ATLAS_SIZE = 256
-TEXTURES = ("grain", "clouds", "tooth", "laid", "canvas", "fibre", "wood", "speckle")
+TEXTURES = ("grain", "clouds", "tooth", "laid", "canvas", "fibre", "streak", "wood", "speckle")
 
 
 def _filtered(random: np.random.Generator, response: np.ndarray) -> np.ndarray:
@@ -34,15 +34,20 @@ def atlas(device: str) -> Tensor:
     radius = np.hypot(frequency_x, frequency_y) + 1e-9
     steps = np.arange(ATLAS_SIZE) * 2 * np.pi / 4
     weave = np.sin(steps)[:, None] * np.sin(steps)[None] + 0.35 * (np.sin(steps)[:, None] - np.sin(steps)[None])
-    laid = np.sin(np.arange(ATLAS_SIZE) * 2 * np.pi / 5.12)[:, None] * np.ones((1, ATLAS_SIZE))
+    laid = np.sin(np.arange(ATLAS_SIZE) * 2 * np.pi / 4)[:, None] * np.ones((1, ATLAS_SIZE))
     clouds = np.where(radius > 1 / 200, radius**-1.6, 0)
     speckle = _filtered(random, np.exp(-((radius / 0.16) ** 2)))
+    fibres = sum(np.clip(_filtered(random, np.exp(-(((frequency_x * np.cos(turn) + frequency_y * np.sin(turn)) / 0.03) ** 2)
+                                                   - ((frequency_y * np.cos(turn) - frequency_x * np.sin(turn)) / 0.3) ** 2)) - 1, 0, None)
+                 for turn in (0.3, 1.2, 2.1, 2.8))
+    fibres = fibres - np.mean(fibres)
     layers = [
         _filtered(random, np.exp(-((radius / 0.35) ** 2))),
         _filtered(random, clouds),
-        _filtered(random, np.exp(-(((radius - 0.22) / 0.09) ** 2))),
-        laid * 0.7 + 0.7 * _filtered(random, np.exp(-((frequency_x / 0.02) ** 2) - (frequency_y / 0.3) ** 2)),
+        _filtered(random, np.exp(-((radius / 0.33) ** 2)) * (1 - np.exp(-((radius / 0.1) ** 2)))),
+        laid * 0.5 + 0.6 * _filtered(random, np.exp(-((frequency_x / 0.02) ** 2) - (frequency_y / 0.3) ** 2)),
         weave * 0.9 + 0.4 * _filtered(random, np.exp(-((radius / 0.2) ** 2))),
+        fibres / fibres.std(),
         _filtered(random, np.exp(-((frequency_x / 0.012) ** 2) - (frequency_y / 0.22) ** 2)),
         _filtered(random, np.exp(-((frequency_x / 0.01) ** 2)) * (np.abs(frequency_y) + 0.01) ** -0.8),
         np.clip(speckle - 1.2, 0, None) * 2.5,
