@@ -20,7 +20,7 @@ SPARE = 16
 class FaissIndex(FlatIndex):
     """The search of `faiss.IndexFlatIP`.
 
-    The number of threads is left as the process has set it: `faiss.omp_set_num_threads` would change it for all.
+    It runs on as many threads as the caller allows OpenMP (`OMP_NUM_THREADS`, `faiss.omp_set_num_threads`).
 
     Raises:
         MissingDependencyError: FAISS is not installed.
