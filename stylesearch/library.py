@@ -66,7 +66,7 @@ class Library:
         self.settings = settings
         self._limits = limits
         self.catalog = Catalog.open(settings.catalog or f"sqlite:///{(folder / 'catalog.db').absolute()}")
-        self._lock = threading.Lock()  # guards the index: it changes while it catches up
+        self._lock = threading.Lock()  # one thread catches up; an index bears being searched meanwhile
         self._index: VectorIndex | None = None
         self._unsaved = 0
 
@@ -172,7 +172,7 @@ class Library:
         allowed = self.catalog.asset_ids(query.paths, query.formats) if filtered else None
         with self._lock:
             index = self._caught_up()
-            neighbours = index.search(vector[None], query.k + len(left_out), allowed)
+        neighbours = index.search(vector[None], query.k + len(left_out), allowed)
         found = neighbours.ids[0][neighbours.ids[0] >= 0].tolist()
         return to_hits(neighbours, self.catalog.assets(found), left_out, query.k)
 

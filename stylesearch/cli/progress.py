@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
+
+if TYPE_CHECKING:
+    from indexer.report import Progress as IndexingProgress
 
 
 class _Rate(ProgressColumn):
@@ -25,3 +32,21 @@ def progress_bar(*, hidden: bool = False) -> Progress:
         console=Console(stderr=True),
         disable=hidden,
     )
+
+
+@contextmanager
+def indexing_bar(*, hidden: bool = False) -> Iterator[Callable[[IndexingProgress], None]]:
+    """A bar for the indexer; yields what `index` takes as its `progress`."""
+    with progress_bar(hidden=hidden) as bar:
+        task = bar.add_task("Looking for files", total=None, note="")
+
+        def show(progress: IndexingProgress) -> None:
+            bar.update(
+                task,
+                description="Indexing" if progress.scan_finished else "Indexing (still looking)",
+                total=progress.found,
+                completed=progress.done,
+                note=f"{progress.refused:,} refused" if progress.refused else "",
+            )
+
+        yield show
