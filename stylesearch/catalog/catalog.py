@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from itertools import islice
 from typing import Self, cast
 
@@ -214,7 +214,8 @@ class Catalog:
     ) -> list[Asset]:
         """A page of the assets with a present location, by ascending id; the next one begins after the last id."""
         with self._read() as connection:
-            ids = list(islice(matching(connection, paths, formats, after_id), limit))
+            with closing(matching(connection, paths, formats, after_id)) as found:
+                ids = list(islice(found, limit))
             assets = _assets(connection, ids)
         return [assets[asset_id] for asset_id in ids]
 
@@ -248,7 +249,7 @@ class Catalog:
                 locations=locations,
                 gone=absent,
                 refused=connection.scalars(select(func.count()).select_from(RefusalRow)).one(),
-                vectors=dict(connection.execute(vectors).tuples().all()),
+                vectors=dict(connection.execute(vectors).all()),
             )
 
     def _dim(self, space_id: int) -> int:

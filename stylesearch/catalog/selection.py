@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from typing import TypeVar
 
 from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
@@ -36,16 +36,22 @@ def at_or_below(column: InstrumentedAttribute[str], folder: str) -> ColumnElemen
     return or_(column == folder, and_(column >= low, column < high))
 
 
-def matching(connection: Connection, paths: Sequence[str], formats: Sequence[str], after: int = 0) -> Iterator[int]:
+def matching(
+    connection: Connection, paths: Sequence[str], formats: Sequence[str], after: int = 0
+) -> Generator[int, None, None]:
     """Ids, ascending and beyond `after`, of the assets with a present location that matches any of the globs and one
-    of the formats; an empty sequence lets everything pass. See `records.Query`."""
+    of the formats; an empty sequence lets everything pass. See `records.Query`.
+
+    Close it where it is not read to its end: a cursor is open on the server until then.
+    """
     query = select(LocationRow.asset_id).where(LocationRow.present, LocationRow.asset_id > after)
     if formats:
         wanted = [name.upper() for name in formats]
         query = query.join(AssetRow, AssetRow.id == LocationRow.asset_id).where(func.upper(AssetRow.format).in_(wanted))
     query = query.order_by(LocationRow.asset_id).execution_options(yield_per=10_000)
     if not paths:
-        yield from connection.scalars(query.distinct())
+        with connection.scalars(query.distinct()) as ids:
+            yield from ids
         return
     patterns = [uri_of_path(pattern) for pattern in paths]
     folders = [folder_of_glob(pattern) for pattern in patterns]
@@ -53,7 +59,8 @@ def matching(connection: Connection, paths: Sequence[str], formats: Sequence[str
         query = query.where(or_(*(at_or_below(LocationRow.uri, folder) for folder in folders if folder is not None)))
     matches = compile_globs(patterns).fullmatch
     previous = after
-    for asset_id, uri in connection.execute(query.add_columns(LocationRow.uri)):
-        if asset_id != previous and matches(uri):
-            previous = asset_id
-            yield asset_id
+    with connection.execute(query.add_columns(LocationRow.uri)) as rows:
+        for asset_id, uri in rows:
+            if asset_id != previous and matches(uri):
+                previous = asset_id
+                yield asset_id
