@@ -33,7 +33,7 @@ def running_server(programs: Path) -> Iterator[str]:
         shutil.chown(folder, user)
     try:
         data = f"{folder}/data"
-        initdb = [programs / "initdb", "-D", data, "-U", "app", "--auth=trust", "--locale=C.UTF-8", "--no-sync"]
+        initdb = [str(programs / "initdb"), "-D", data, "-U", "app", "--auth=trust", "--locale=C.UTF-8", "--no-sync"]
         made = subprocess.run(
             initdb,
             check=False, user=user, cwd="/", capture_output=True, text=True,

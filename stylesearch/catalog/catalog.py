@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from itertools import islice
 from typing import Self, cast
@@ -181,7 +181,7 @@ class Catalog:
             if len(rows) < limit:
                 return
 
-    def vectors(self, space_id: int, asset_ids: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+    def vectors(self, space_id: int, asset_ids: Iterable[int]) -> tuple[np.ndarray, np.ndarray]:
         """The vectors of those of these assets that have one, present or gone.
 
         Returns:
@@ -199,7 +199,7 @@ class Catalog:
                     data.append(packed)
         return np.array(ids, np.int64), unpack(data, dim)
 
-    def assets(self, ids: Sequence[int]) -> dict[int, Asset]:
+    def assets(self, ids: Iterable[int]) -> dict[int, Asset]:
         """The assets by id, with their present paths; unknown ids are left out."""
         with self._read() as connection:
             return _assets(connection, [int(asset_id) for asset_id in ids])
