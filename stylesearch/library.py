@@ -10,16 +10,18 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
+from PIL.Image import Image
 
 from stylesearch.catalog import Catalog
 from stylesearch.encoders import DEFAULT_ENCODER, load_encoder
 from stylesearch.encoders.base import Encoder
 from stylesearch.errors import ImageError, LibraryError, UsageError
 from stylesearch.files import read_bytes
-from stylesearch.images import load_pixels
+from stylesearch.images import load_pixels, read_image
+from stylesearch.images import thumbnail as thumbnail_of
 from stylesearch.records import Asset, Counts, Hit, Limits, Query, Reference, Refusal, Space
 from stylesearch.search import as_unit_vector, combine, to_hits
 from stylesearch.settings import LIBRARY_FILE, IndexKind, LibrarySettings, Settings
@@ -47,6 +49,18 @@ class Status:
     index: str
     searchable: int
     counts: Counts
+
+
+class LoadedReference(NamedTuple):
+    """A picture that came as bytes, made ready once so that it can be searched with again and again.
+
+    Attributes:
+        source: for a `Query`: the id of the asset where the library holds the same file, else its vector.
+        thumbnail: a small WebP file.
+    """
+
+    source: int | np.ndarray
+    thumbnail: bytes
 
 
 class Library:
@@ -175,6 +189,56 @@ class Library:
         neighbours = index.search(vector[None], query.k + len(left_out), allowed)
         found = neighbours.ids[0][neighbours.ids[0] >= 0].tolist()
         return to_hits(neighbours, self.catalog.assets(found), left_out, query.k)
+
+    def load_reference(self, data: bytes, *, name: str | None = None) -> LoadedReference:
+        """Encodes a picture that is not (or not known to be) a file here, such as one dropped on a page.
+
+        Args:
+            data: bytes of an image file.
+            name: what to call the picture in errors.
+
+        Raises:
+            ImageError: it cannot be read as an image.
+        """
+        decoded = load_pixels(data, self.encoder.preprocess, self._limits, name=name)
+        digest = hashlib.sha256(data).hexdigest()
+        asset_id, has_vector = self.catalog.assets_by_hash([digest], self._space_id).get(digest, (0, False))
+        source = asset_id if has_vector else self.encoder.embed_pixels(decoded.pixels[None])[0]
+        return LoadedReference(source, thumbnail_of(decoded.picture))
+
+    def assets(self, ids: Sequence[int]) -> dict[int, Asset]:
+        """The assets by id; unknown ids are left out."""
+        return self.catalog.assets(ids)
+
+    def browse(
+        self, limit: int, *, after: int = 0, paths: Sequence[str] = (), formats: Sequence[str] = ()
+    ) -> list[Asset]:
+        """The library's pictures in the order in which they came in, without a search.
+
+        Args:
+            limit: at most so many.
+            after: leave out assets up to this id.
+            paths, formats: filters as in `Query`.
+        """
+        return self.catalog.list_assets(after, limit, paths, formats)
+
+    def picture(self, asset: Asset) -> Image:
+        """Reads an asset's picture from the first of its files that still holds it.
+
+        Returns:
+            Mode RGB, upright, sRGB, at full resolution.
+
+        Raises:
+            ImageError: "missing" where every file is gone or has changed.
+        """
+        for path in asset.paths:
+            try:
+                data = read_bytes(path, self._limits)
+            except ImageError:
+                continue
+            if hashlib.sha256(data).hexdigest() == asset.sha256:
+                return read_image(data, limits=self._limits)
+        raise ImageError("missing", f"No file of asset {asset.id} holds its picture any more. Index its folder again.")
 
     def refresh(self) -> int:
         """Brings the vector index up to the catalog and saves it; returns how many vectors it holds."""
