@@ -36,8 +36,12 @@ def running_server(programs: Path) -> Iterator[str]:
         initdb = [str(programs / "initdb"), "-D", data, "-U", "app", "--auth=trust", "--locale=C.UTF-8", "--no-sync"]
         made = subprocess.run(
             initdb,
-            check=False, user=user, cwd="/", capture_output=True, text=True,
-        )  # fmt: skip
+            check=False,
+            user=user,
+            cwd="/",
+            capture_output=True,
+            text=True,
+        )
         if made.returncode:
             raise RuntimeError(f"initdb failed: {made.stderr}")
         end_with_parent = ["setpriv", "--pdeathsig", "QUIT"] if shutil.which("setpriv") else []
@@ -45,8 +49,11 @@ def running_server(programs: Path) -> Iterator[str]:
             options = ["-D", data, "-k", folder, "-c", "listen_addresses=", "-c", "fsync=off"]
             server = subprocess.Popen(
                 [*end_with_parent, programs / "postgres", *options],
-                user=user, cwd="/", stdout=log, stderr=log,
-            )  # fmt: skip
+                user=user,
+                cwd="/",
+                stdout=log,
+                stderr=log,
+            )
         try:
             _wait_until_ready(server, folder)
             yield folder

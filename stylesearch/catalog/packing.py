@@ -13,7 +13,9 @@ from stylesearch.errors import EncoderError, SpaceMismatchError
 
 
 def pack(vectors: Sequence[np.ndarray], dim: int) -> list[bytes]:
-    """Args:
+    """The vectors as the column `data` of the table `vectors` holds them.
+
+    Args:
         vectors: N arrays float32 (D,) of unit length.
         dim: D of the space.
 

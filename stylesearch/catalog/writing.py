@@ -73,9 +73,7 @@ def finish_scan(connection: Connection, scan_id: int, unreadable: Sequence[str])
 
 
 def write(connection: Connection, space_id: int, scan_id: int, batch: Batch, packed: Mapping[str, bytes]) -> None:
-    """Args:
-    packed: the batch's vectors as stored, by sha256.
-    """
+    """Writes a batch; `packed` holds its vectors as they are stored, by sha256."""
     left = _assets_at(
         connection, [*(file.stat.uri for file in batch.indexed), *(file.stat.uri for file in batch.refused)]
     )
