@@ -45,7 +45,7 @@ def test_agrees_with_matching_segment_by_segment() -> None:
     for number, pattern in enumerate(patterns):
         matches = compile_globs([pattern]).fullmatch
         folder = folder_of_glob(pattern)
-        for path in paths[number % 11 :: 11]:
+        for path in paths[number % 23 :: 23]:
             assert bool(matches(path)) == slow_match(pattern, path), (pattern, path)
             if folder is not None and matches(path):
                 assert path.startswith(folder + "/")
