@@ -62,7 +62,8 @@ def scaled_by_range(values: np.ndarray) -> np.ndarray:
         values -= low
         values /= (high - low) or 1
     values *= 255
-    return np.rint(values).astype(np.uint8)
+    scaled: np.ndarray = np.rint(values).astype(np.uint8)
+    return scaled
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:

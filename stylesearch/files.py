@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import BinaryIO
 
 from stylesearch.errors import ImageError
 from stylesearch.records import Limits, printable
@@ -23,7 +23,7 @@ def read_bytes(path: str | os.PathLike[str], limits: Limits) -> bytes:
         return file.read()
 
 
-def open_file(path: str | os.PathLike[str], limits: Limits) -> BinaryIO:
+def open_file(path: str | os.PathLike[str], limits: Limits) -> io.BufferedReader:
     """Opens a regular file for reading; its size has been checked against the cap.
 
     Raises:

@@ -7,10 +7,13 @@ import re
 SIGNATURE_BYTES = 32  # how many first bytes of a file `format_of` needs
 
 # Names of files that hold pictures, or claim to. A file of another name is looked into.
-EXTENSIONS = frozenset(
-    ".apng .avif .avifs .bmp .dib .exr .gif .heic .heif .hif .j2c .j2k .jfif .jp2 .jpe .jpeg .jpf .jpg .jpx .jxl .mpo"
-    " .pbm .pgm .png .pnm .ppm .psb .psd .tif .tiff .webp".split()
-)
+# fmt: off
+EXTENSIONS = frozenset({
+    ".apng", ".avif", ".avifs", ".bmp", ".dib", ".exr", ".gif", ".heic", ".heif", ".hif", ".j2c", ".j2k", ".jfif",
+    ".jp2", ".jpe", ".jpeg", ".jpf", ".jpg", ".jpx", ".jxl", ".mpo", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".psb",
+    ".psd", ".tif", ".tiff", ".webp",
+})
+# fmt: on
 
 # Told apart so that they are refused by name.
 UNSUPPORTED = frozenset({"HEIC", "JPEG XL", "OpenEXR", "PSD"})

@@ -183,7 +183,7 @@ def load_pixels(
 def thumbnail(picture: Image.Image) -> bytes:
     """A WebP file, `THUMBNAIL_SIDE` pixels along its longest side; smaller pictures keep their size."""
     small = picture.copy()
-    small.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.BICUBIC)
+    small.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.BICUBIC, reducing_gap=1.5)
     buffer = io.BytesIO()
     small.save(buffer, "WEBP", quality=80, method=2)
     return buffer.getvalue()

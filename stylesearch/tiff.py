@@ -35,10 +35,10 @@ def read_tiff(data: bytes, limits: Limits) -> tuple[Image.Image, int]:
         # Shape and colour are checked first: a page may declare any number of samples and so any amount of memory.
         grey = page.photometric in (tifffile.PHOTOMETRIC.MINISBLACK, tifffile.PHOTOMETRIC.MINISWHITE)
         colour = page.photometric == tifffile.PHOTOMETRIC.RGB
-        if page.axes not in ("YX", "YXS", "SYX") or not (grey and samples <= 2 or colour and samples in (3, 4)):
+        if page.axes not in ("YX", "YXS", "SYX") or not ((grey and samples <= 2) or (colour and samples in (3, 4))):
             raise ImageError(
                 "unsupported",
-                f"A TIFF of {samples} samples per pixel ({page.axes}, photometric {page.photometric}) cannot be decoded.",
+                f"A TIFF of {samples} samples per pixel ({page.axes}, photometric {page.photometric}) cannot be read.",
             )
         values = page.asarray()
         orientation = page.tags.valueof(_ORIENTATION, 1)

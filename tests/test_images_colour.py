@@ -65,7 +65,7 @@ def grey(values: np.ndarray) -> Image.Image:
     return Image.fromarray(values.astype(np.uint8)).convert("RGB")
 
 
-def test_rgb_profile_is_applied():
+def test_rgb_profile_is_applied() -> None:
     expected = Image.merge("RGB", [draw().getchannel(band) for band in "GRB"])
     for kind in ("PNG", "TIFF", "WEBP"):
         options = {"lossless": True} if kind == "WEBP" else {}
@@ -74,12 +74,12 @@ def test_rgb_profile_is_applied():
         assert "icc_profile" not in image.info  # saving it must not apply the profile twice
 
 
-def test_srgb_profile_changes_nothing():
+def test_srgb_profile_changes_nothing() -> None:
     srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     assert difference(read_image(encode(draw(), "PNG", icc_profile=srgb)), draw()) == 0
 
 
-def test_grey_profile_is_applied():
+def test_grey_profile_is_applied() -> None:
     linear = profile(b"GRAY", {b"wtpt": xyz(0.9642, 1, 0.8249), b"kTRC": gamma(1.0)})
     image = read_image(encode(Image.fromarray(RAMP), "PNG", icc_profile=linear))
     light = RAMP / 255
@@ -87,7 +87,7 @@ def test_grey_profile_is_applied():
     assert difference(image, grey(np.rint(expected))) < 1
 
 
-def test_cmyk_profile_is_applied():
+def test_cmyk_profile_is_applied() -> None:
     ink = np.zeros((8, 16, 4), np.uint8)
     ink[:, 8:, 0] = 255  # cyan
     for kind in ("TIFF", "JPEG"):
@@ -96,7 +96,7 @@ def test_cmyk_profile_is_applied():
         assert np.abs(image[:, 10:].astype(int) - 119).max() <= 3  # L* = 50 is 119 in sRGB, and has no hue
 
 
-def test_cmyk_without_profile():
+def test_cmyk_without_profile() -> None:
     ink = np.zeros((8, 8, 4), np.uint8)
     ink[..., 1:3] = 255  # magenta and yellow make red; JPEG stores it inverted, as Adobe does
     for kind in ("TIFF", "JPEG"):
@@ -104,27 +104,28 @@ def test_cmyk_without_profile():
         assert np.abs(image.astype(int) - (255, 0, 0)).max() <= 2
 
 
-def test_lab():
+def test_lab() -> None:
     lab = ImageCms.profileToProfile(
         draw(), ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"), outputMode="LAB"
     )
+    assert lab is not None
     assert difference(read_image(encode(lab, "TIFF")), draw()) < 4
 
 
 @pytest.mark.parametrize(
     "broken", [b"nonsense", swapped_profile()[:200], b"\xff" * 3000, cmyk_profile()], ids=["text", "cut", "ff", "cmyk"]
 )
-def test_useless_profile_is_ignored(broken):
+def test_useless_profile_is_ignored(broken: bytes) -> None:
     assert difference(read_image(encode(draw(), "PNG", icc_profile=broken)), draw()) == 0
 
 
-def test_grey_picture_with_rgb_profile():
+def test_grey_picture_with_rgb_profile() -> None:
     image = read_image(encode(Image.fromarray(RAMP), "PNG", icc_profile=swapped_profile()))
     assert difference(image, grey(RAMP)) < 3
 
 
 @pytest.mark.parametrize("byteorder", ["<", ">"])
-def test_sixteen_bits_are_scaled_and_not_clipped(byteorder):
+def test_sixteen_bits_are_scaled_and_not_clipped(byteorder: str) -> None:
     deep = RAMP.astype(np.uint16) * 257
     colour = np.asarray(draw()).astype(np.uint16) * 257
     assert difference(read_image(tiff(deep, byteorder=byteorder)), grey(RAMP)) == 0
@@ -135,7 +136,7 @@ def test_sixteen_bits_are_scaled_and_not_clipped(byteorder):
     assert difference(read_image(separate), draw()) == 0
 
 
-def test_sixteen_bits_in_png_and_pgm():
+def test_sixteen_bits_in_png_and_pgm() -> None:
     deep = RAMP.astype(np.uint16) * 257
     assert difference(read_image(encode(Image.fromarray(deep), "PNG")), grey(RAMP)) == 0
     assert difference(read_image(b"P5 256 8 65535\n" + deep.astype(">u2").tobytes()), grey(RAMP)) == 0
@@ -143,7 +144,7 @@ def test_sixteen_bits_in_png_and_pgm():
     assert difference(read_image(shallow), grey(RAMP)) < 1
 
 
-def test_float_tiff():
+def test_float_tiff() -> None:
     unit = np.asarray(draw(), np.float32) / 255
     assert difference(read_image(tiff(unit, photometric="rgb")), draw()) == 0
     assert difference(read_image(tiff(unit.astype(np.float16), photometric="rgb")), draw()) < 1
@@ -151,7 +152,7 @@ def test_float_tiff():
     assert difference(read_image(tiff(RAMP.astype(np.float32) * 40 - 3000)), grey(RAMP)) < 1  # by range
 
 
-def test_wide_integers_are_scaled_by_range():
+def test_wide_integers_are_scaled_by_range() -> None:
     assert difference(read_image(tiff(RAMP.astype(np.int32) * 1000 - 7)), grey(RAMP)) < 1
     assert difference(read_image(tiff(RAMP.astype(np.int16) * 128)), grey(RAMP)) < 1
     colour = np.asarray(draw()).astype(np.uint32)
@@ -160,14 +161,14 @@ def test_wide_integers_are_scaled_by_range():
     assert difference(read_image(tiff(colour, photometric="rgb")), expected) < 1
 
 
-def test_scaling_by_range_survives_what_is_not_a_number():
+def test_scaling_by_range_survives_what_is_not_a_number() -> None:
     values = np.array([np.nan, -1, 0, 1, np.inf], np.float32)
     assert scaled_by_range(values).tolist() == [0, 0, 128, 255, 0]
     assert scaled_by_range(np.full(3, np.nan)).tolist() == [0, 0, 0]
     assert scaled_by_range(np.full(3, 7)).tolist() == [0, 0, 0]
 
 
-def test_one_bit_and_palette():
+def test_one_bit_and_palette() -> None:
     bits = draw().convert("1")
     for kind, options in [("PNG", {}), ("TIFF", {"compression": "group4"}), ("BMP", {}), ("PPM", {})]:
         assert difference(read_image(encode(bits, kind, **options)), bits.convert("RGB")) == 0
@@ -177,7 +178,7 @@ def test_one_bit_and_palette():
 
 
 @pytest.mark.parametrize("kind", ["PNG", "WEBP", "TIFF"])
-def test_transparency_turns_white(kind):
+def test_transparency_turns_white(kind: str) -> None:
     alpha = Image.new("L", (120, 80), 0)
     alpha.paste(255, (0, 0, 40, 80))
     alpha.paste(128, (40, 0, 80, 80))
@@ -189,11 +190,11 @@ def test_transparency_turns_white(kind):
     assert difference(read_image(encode(image, kind, **options)), expected) < 1
 
 
-def test_transparent_grey_palette_and_key_colours():
+def test_transparent_grey_palette_and_key_colours() -> None:
     grey_alpha = Image.merge("LA", [Image.new("L", (8, 8), 10), Image.new("L", (8, 8), 0)])
     palette = Image.new("P", (8, 8), 1)
     palette.putpalette([0, 0, 0, 200, 0, 0])
-    keyed = [
+    keyed: list[tuple[Image.Image, dict[str, Any]]] = [
         (grey_alpha, {}),
         (palette, {"transparency": 1}),
         (Image.new("L", (8, 8), 77), {"transparency": 77}),
@@ -206,13 +207,13 @@ def test_transparent_grey_palette_and_key_colours():
     assert (np.asarray(read_image(encode(palette, "GIF", transparency=1))) == 255).all()
 
 
-def test_profile_is_applied_before_blending():
+def test_profile_is_applied_before_blending() -> None:
     image = Image.new("RGBA", (8, 8), (255, 0, 0, 128))
     pixel = np.asarray(read_image(encode(image, "PNG", icc_profile=swapped_profile())))[0, 0]
     assert np.abs(pixel.astype(int) - (127, 255, 127)).max() <= 3
 
 
-def test_given_picture_is_left_alone():
+def test_given_picture_is_left_alone() -> None:
     image = draw().quantize(5)
     image.info["icc_profile"] = swapped_profile()
     before = image.tobytes()
@@ -220,7 +221,7 @@ def test_given_picture_is_left_alone():
     assert image.tobytes() == before and "icc_profile" in image.info
 
 
-def test_unreadable_samples_are_named():
+def test_unreadable_samples_are_named() -> None:
     with pytest.raises(ImageError, match="5 samples per pixel") as caught:
         read_image(tiff(np.zeros((8, 8, 5), np.float32), photometric="rgb"))
     assert caught.value.reason == "unsupported"

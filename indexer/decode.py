@@ -1,0 +1,107 @@
+"""One file: read, hashed, decoded and prepared for the encoder. Worker processes import this, so torch is far away."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stylesearch.errors import ImageError, LibraryError
+from stylesearch.files import open_file, system_errors
+from stylesearch.images import Preprocess, load_pixels, thumbnail
+from stylesearch.records import FileStat, Limits, Refusal, path_of_uri
+
+if TYPE_CHECKING:
+    import numpy as np
+
+# Reasons that lie with the system and not with the content. They may pass without the file changing (chmod changes
+# neither size nor time), so such refusals are remembered without size and time and tried again by every run.
+_PASSING = ("unreadable", "missing", "not-a-file")
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A file that is ready for the encoder.
+
+    Attributes:
+        stat: the file as it was when it was read, which may be later than the scan.
+        sha256: 64 hexadecimal digits over its bytes.
+        format: upper-case name of the format.
+        width, height: pixels of the upright picture.
+        pixels: uint8 (S, S, 3), sRGB.
+    """
+
+    stat: FileStat
+    sha256: str
+    format: str
+    width: int
+    height: int
+    pixels: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class Hashed:
+    """A file's content. `stat` is the file as it was when it was read."""
+
+    stat: FileStat
+    sha256: str
+
+
+def hash_file(stat: FileStat, limits: Limits) -> Hashed | Refusal:
+    """The digest of a file, read in pieces."""
+    try:
+        with open_file(path_of_uri(stat.uri), limits) as file, system_errors():
+            # Before the bytes: if the file is being written, the next run finds another time and reads it again.
+            stat = _stat_of(file.fileno(), stat.uri)
+            return Hashed(stat, hashlib.file_digest(file, "sha256").hexdigest())
+    except ImageError as exc:
+        return refusal(stat, exc)
+
+
+def decode_file(stat: FileStat, preprocess: Preprocess, limits: Limits, thumbnails: Path) -> Prepared | Refusal:
+    """Reads a file, prepares its pixels and writes its thumbnail.
+
+    Raises:
+        LibraryError: the thumbnail cannot be written.
+    """
+    sha256 = None
+    try:
+        with open_file(path_of_uri(stat.uri), limits) as file, system_errors():
+            stat = _stat_of(file.fileno(), stat.uri)
+            data = file.read()
+        sha256 = hashlib.sha256(data).hexdigest()
+        stat = replace(stat, size=len(data))
+        decoded = load_pixels(data, preprocess, limits)
+        small = thumbnail(decoded.picture)
+    except ImageError as exc:
+        return refusal(stat, exc, sha256)
+    except MemoryError:
+        return refusal(stat, ImageError("too-large", "The picture needs more memory than it may have."), sha256)
+    _write_thumbnail(thumbnails / sha256[:2] / f"{sha256}.webp", small)
+    return Prepared(stat, sha256, decoded.format, decoded.width, decoded.height, decoded.pixels)
+
+
+def refusal(stat: FileStat, error: ImageError, sha256: str | None = None) -> Refusal:
+    """The record of a file that cannot be used."""
+    if error.reason in _PASSING:
+        stat = FileStat(stat.uri, 0, 0)
+    return Refusal(stat, error.reason, str(error), sha256)
+
+
+def _stat_of(descriptor: int, uri: str) -> FileStat:
+    status = os.fstat(descriptor)
+    return FileStat(uri, status.st_size, status.st_mtime_ns)
+
+
+def _write_thumbnail(path: Path, data: bytes) -> None:
+    if path.exists():
+        return
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_bytes(data)
+        partial.replace(path)
+    except OSError as exc:
+        raise LibraryError(f"The thumbnail '{path}' cannot be written ({exc.strerror}).") from exc

@@ -1,0 +1,171 @@
+"""From files with unknown content to rows: decode in processes, encode in batches, write; several batches overlap."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from typing import Self
+
+import numpy as np
+
+from indexer.batches import BatchEncoder
+from indexer.decode import Prepared
+from indexer.outbox import Outbox
+from indexer.plan import Cause
+from indexer.report import Report
+from indexer.workers import DecodeWorkers, Pending
+from stylesearch.errors import EncoderError
+from stylesearch.records import FileStat, IndexedFile, Refusal
+
+_BATCHES_ENCODING = 2  # one in the encoder, one ready for it
+
+
+@dataclass(eq=False, slots=True)
+class File:
+    """A file on its way.
+
+    Attributes:
+        scan_id: the scan that found it.
+        stat: the file when it was hashed.
+        cause: why it is read.
+        sha256: its content, when it was hashed.
+        twins: files with the same content, which wait for what becomes of this one.
+    """
+
+    scan_id: int
+    stat: FileStat
+    cause: Cause
+    sha256: str
+    twins: list[File] = field(default_factory=list)
+
+
+_Batch = list[tuple[File, Prepared]]
+
+
+class Pipeline:
+    """Takes files one by one and writes them in batches. Call it from one thread, and use it in a `with` statement.
+
+    Attributes:
+        written: contents written since it was last cleared.
+    """
+
+    def __init__(
+        self,
+        workers: DecodeWorkers,
+        encoder: BatchEncoder,
+        outbox: Outbox,
+        report: Report,
+        stop: threading.Event,
+        on_written: Callable[[], None],
+    ) -> None:
+        self._workers = workers
+        self._encoder = encoder
+        self._outbox = outbox
+        self._report = report
+        self._stop = stop
+        self._on_written = on_written
+        self._batch_size = encoder.limit
+        # Enough to keep the workers busy while this thread waits for the catalog or the encoder.
+        self._window = self._batch_size + 4 * workers.count
+        self._under_way: dict[str, File] = {}  # by sha256
+        self._decoding: deque[tuple[File, Pending]] = deque()
+        self._batch: _Batch = []
+        self._encoding: deque[tuple[_Batch, Future[list[np.ndarray | EncoderError]]]] = deque()
+        self._encode_thread = ThreadPoolExecutor(1, "encode")
+        self.written: set[str] = set()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._encode_thread.shutdown()
+
+    def admit(self, file: File) -> None:
+        """Takes a file; returns once there is room for the next one."""
+        first = self._under_way.setdefault(file.sha256, file)
+        if first is not file:
+            first.twins.append(file)
+            return
+        self._decoding.append((file, self._workers.submit(file.stat)))
+        while len(self._decoding) > self._window or (self._decoding and self._decoding[0][1].wait(0)):
+            if not self._take_decoded():
+                return
+
+    def finish(self) -> None:
+        """Writes what was admitted; after a stop, only what has been decoded by then."""
+        while True:
+            # Also after the first batch: a file that changed while it was read leaves its twins to be decoded.
+            while self._decoding and self._take_decoded():
+                pass
+            self._send_batch()
+            if not self._encoding:
+                return
+            self._store(*self._encoding.popleft())
+
+    def _take_decoded(self) -> bool:
+        """Waits for the oldest file in the workers; False: stopped before it was there, and given up."""
+        file, pending = self._decoding[0]
+        while not pending.wait(0.2):
+            if self._stop.is_set():
+                self._decoding.clear()
+                return False
+        self._decoding.popleft()
+        result = self._workers.result(pending)
+        if isinstance(result, Refusal) and result.reason in ("crashed", "timeout"):
+            result = replace(result, sha256=file.sha256)  # the worker could not say
+        if result.sha256 != file.sha256:
+            self._release_twins(file)  # it has changed, or gone, since it was hashed
+        if isinstance(result, Refusal):
+            self._refuse(file, result)
+        else:
+            self._batch.append((file, result))
+            if len(self._batch) >= self._batch_size:
+                self._send_batch()
+        return True
+
+    def _release_twins(self, file: File) -> None:
+        if file.twins:
+            first, *first.twins = file.twins
+            file.twins = []
+            self._under_way[first.sha256] = first
+            self._decoding.append((first, self._workers.submit(first.stat)))
+
+    def _refuse(self, file: File, refusal: Refusal) -> None:
+        self._outbox.add_refused(file.scan_id, refusal)
+        for twin in file.twins:
+            self._outbox.add_refused(twin.scan_id, replace(refusal, stat=twin.stat))
+        self._report.refused += 1 + len(file.twins)
+        self._forget(file)
+
+    def _forget(self, file: File) -> None:
+        if self._under_way.get(file.sha256) is file:
+            del self._under_way[file.sha256]
+
+    def _send_batch(self) -> None:
+        if not self._batch:
+            return
+        pixels = np.stack([prepared.pixels for _, prepared in self._batch])
+        self._encoding.append((self._batch, self._encode_thread.submit(self._encoder.encode, pixels)))
+        self._batch = []
+        while len(self._encoding) > _BATCHES_ENCODING:
+            self._store(*self._encoding.popleft())
+
+    def _store(self, batch: _Batch, encoded: Future[list[np.ndarray | EncoderError]]) -> None:
+        for (file, prepared), vector in zip(batch, encoded.result(), strict=True):
+            if isinstance(vector, EncoderError):
+                self._refuse(file, Refusal(prepared.stat, "unsupported", str(vector), prepared.sha256))
+                continue
+            good = IndexedFile(prepared.stat, prepared.sha256, prepared.format, prepared.width, prepared.height, vector)
+            self._outbox.add_indexed(file.scan_id, good)
+            self._report.count(file.cause)
+            self._report.encoded += 1
+            for twin in file.twins:
+                self._outbox.add_indexed(twin.scan_id, replace(good, stat=twin.stat, vector=None))
+                self._report.count(twin.cause, known_content=True)
+            self.written.add(file.sha256)
+            self._forget(file)
+        self._outbox.flush()
+        self._on_written()

@@ -1,0 +1,69 @@
+"""What has to be done, from what was found and what is known. Nothing here touches a file or the catalog."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+from stylesearch.records import FileStat, KnownFile, Refusal
+
+# Why a file is read: never seen; seen with another size or time; seen, but without a vector in this space; refused
+# before and tried again on request.
+Cause = Literal["new", "changed", "again", "retried"]
+
+
+class Task(NamedTuple):
+    """A file to read."""
+
+    stat: FileStat
+    cause: Cause
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Attributes:
+    tasks: files to read.
+    unchanged: uris of files that are indexed and have not changed.
+    still_refused: uris of files that were refused before and have not changed.
+    refused: what the scan itself found to be no usable file, and the catalog does not know of yet.
+    """
+
+    tasks: list[Task] = field(default_factory=list)
+    unchanged: list[str] = field(default_factory=list)
+    still_refused: list[str] = field(default_factory=list)
+    refused: list[Refusal] = field(default_factory=list)
+
+
+def plan(found: Sequence[FileStat | Refusal], known: Mapping[str, KnownFile], *, retry_failed: bool = False) -> Plan:
+    """Sorts what a scan found.
+
+    A file with the size and the modification time that are known is not read again. Renamed and copied files look new
+    here; their content tells them apart later.
+
+    Args:
+        found: from the scan, each uri once.
+        known: by uri, at least those of `found` that the catalog knows.
+        retry_failed: read refused files again even if they have not changed.
+    """
+    result = Plan()
+    for item in found:
+        stat = item.stat if isinstance(item, Refusal) else item
+        before = known.get(stat.uri)
+        same = before is not None and before.stat == stat
+        was_refused = before is not None and before.asset_id is None
+        if same and was_refused and not retry_failed:
+            result.still_refused.append(stat.uri)
+        elif isinstance(item, Refusal):
+            result.refused.append(item)
+        elif before is None:
+            result.tasks.append(Task(stat, "new"))
+        elif not same:
+            result.tasks.append(Task(stat, "changed"))
+        elif was_refused:
+            result.tasks.append(Task(stat, "retried"))
+        elif not before.has_vector:
+            result.tasks.append(Task(stat, "again"))
+        else:
+            result.unchanged.append(stat.uri)
+    return result

@@ -1,0 +1,65 @@
+"""Stand-ins that behave: an encoder whose vectors can be worked out by hand, and decoders that fail on request."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+from pictures import draw, encode
+
+from indexer.decode import Prepared, decode_file
+from stylesearch.encoders.base import Encoder
+from stylesearch.images import Preprocess
+from stylesearch.records import FileStat, Limits, Refusal
+
+
+class FakeEncoder(Encoder):
+    """The picture itself, 4 x 4 pixels, is the vector.
+
+    Attributes:
+        encoded: how many pictures it has encoded.
+        batches: their number in each call.
+    """
+
+    name = "fake:grid.4"
+    dim = 48
+    fingerprint = "fa4e"
+    dtype = "float32"
+    preprocess = Preprocess(4)
+
+    def __init__(self) -> None:
+        self.encoded = 0
+        self.batches: list[int] = []
+
+    def _embed(self, pixels: np.ndarray) -> np.ndarray:
+        self.encoded += len(pixels)
+        self.batches.append(len(pixels))
+        return pixels.reshape(len(pixels), -1) + 1.0
+
+
+def failing_decode(stat: FileStat, preprocess: Preprocess, limits: Limits, thumbnails: Path) -> Prepared | Refusal:
+    """Decodes, unless the file's name says what goes wrong."""
+    name = stat.uri.rpartition("/")[2]
+    if name.startswith("crash"):
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if name.startswith("hang"):
+        time.sleep(600)
+    if name.startswith("bloat"):
+        np.ones(limits.max_pixels * 100, np.uint8)
+    if name.startswith("bug"):
+        raise ZeroDivisionError("a bug")
+    if name.startswith("torch"):
+        assert "torch" not in sys.modules and "sqlalchemy" not in sys.modules
+    return decode_file(stat, preprocess, limits, thumbnails)
+
+
+def changing_decode(stat: FileStat, preprocess: Preprocess, limits: Limits, thumbnails: Path) -> Prepared | Refusal:
+    """Writes another picture into a file named `change` just before decoding it."""
+    path = Path(stat.uri)
+    if path.name == "change.png":
+        path.write_bytes(encode(draw(77), "PNG"))
+    return decode_file(stat, preprocess, limits, thumbnails)

@@ -1,0 +1,53 @@
+"""Whatever instant the indexer is killed at: after the next runs, the catalog is that of an uninterrupted run."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from indexing import contents, open_bench
+
+PICTURES = 60
+KILLS = 5
+
+
+def start(folder: Path, pictures: Path) -> subprocess.Popen[str]:
+    program = [sys.executable, str(Path(__file__).with_name("indexing.py")), str(folder), str(pictures)]
+    return subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def test_killed_runs_lose_nothing(tmp_path: Path) -> None:
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    whole.mkdir()
+    killed.mkdir()
+    with open_bench(whole) as bench:
+        bench.draw(*(f"{number:02d}.jpg" for number in range(PICTURES)))
+        for number in range(5):
+            shutil.copy(bench.pictures / "00.jpg", bench.pictures / f"copy{number}.jpg")
+            (bench.pictures / f"bad{number}.png").write_bytes(b"bad")
+        bench.index()
+        pictures = bench.pictures
+    rng = random.Random(7)
+    done = []
+    for _ in range(KILLS):
+        with start(killed, pictures) as process:
+            assert process.stdout
+            # An instant that depends on how far the run is, and then on a few milliseconds.
+            for _ in range(rng.randint(1, 10)):
+                process.stdout.readline()
+            try:
+                process.wait(rng.random() * 0.03)
+            except subprocess.TimeoutExpired:
+                process.send_signal(signal.SIGKILL)
+        done.append(len(contents(killed / "catalog.db")["vectors"]))
+    with start(killed, pictures) as process:
+        _, errors = process.communicate(timeout=120)
+        assert process.returncode == 0, errors
+    assert done == sorted(done) and done[0] < PICTURES  # each run went on from the one before
+    assert contents(killed / "catalog.db") == contents(whole / "catalog.db")
+    thumbnails = {path.name for path in (whole / "thumbnails").rglob("*.webp")}
+    assert {path.name for path in (killed / "thumbnails").rglob("*.webp")} == thumbnails
