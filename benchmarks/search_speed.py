@@ -22,7 +22,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from stylesearch.records import Changes
+from stylesearch.encoders.base import Encoder
+from stylesearch.errors import EncoderError
+from stylesearch.images import Preprocess
+from stylesearch.library import Library
+from stylesearch.records import Batch, Changes, FileStat, IndexedFile, Query
 from stylesearch.vectors import open_index
 from stylesearch.vectors.base import VectorIndex
 
@@ -30,6 +34,22 @@ Search = Callable[[np.ndarray], object]
 
 RAW = "faiss.IndexFlatIP"
 WARM_UP = 5
+BATCH = 1_000
+
+
+class _Drawn(Encoder):
+    """Stands for an encoder of any dimension; the vectors are drawn and not encoded."""
+
+    name = "benchmark:drawn"
+    fingerprint = "0" * 64
+    dtype = "float32"
+    preprocess = Preprocess(size=32)
+
+    def __init__(self, dim: int) -> None:
+        self.dim = dim
+
+    def _embed(self, pixels: np.ndarray) -> np.ndarray:
+        raise EncoderError("The benchmark's encoder takes no pictures.")
 
 
 def main(count: int = 100_000, dim: int = 384, k: int = 20, rounds: int = 100, seed: int = 0) -> None:
@@ -39,7 +59,7 @@ def main(count: int = 100_000, dim: int = 384, k: int = 20, rounds: int = 100, s
     raw = faiss.IndexFlatIP(dim)
     raw.add(vectors)
     changes = Changes(np.arange(1, count + 1), vectors, np.ones(count, bool), count)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, _filled(Path(folder) / "library", vectors) as library:
         own = open_index("faiss", Path(folder) / "index", dim)
         own.apply(changes)
         exact = open_index("exact", Path(folder) / "index", dim)
@@ -48,6 +68,7 @@ def main(count: int = 100_000, dim: int = 384, k: int = 20, rounds: int = 100, s
             RAW: lambda query: raw.search(query, k),
             "FaissIndex": lambda query: own.search(query, k),
             "ExactIndex": lambda query: exact.search(query, k),
+            "Library.search": lambda query: library.search(Query(query[0], k=k)),
         }
         seconds = interleaved(sides, _unit(rng, rounds + WARM_UP, dim))
         save, load = _file_times(own, Path(folder) / "index")
@@ -58,6 +79,23 @@ def main(count: int = 100_000, dim: int = 384, k: int = 20, rounds: int = 100, s
     )
     console.print(as_table(seconds))
     console.print(f"save {save:.2f} s, load {load:.2f} s")
+
+
+def _filled(folder: Path, vectors: np.ndarray) -> Library:
+    """A library on SQLite and FAISS whose catalog holds one asset and one file for each vector."""
+    Library.create(folder, encoder="descriptors:lab-gradient", index="faiss").close()
+    library = Library.open(folder)
+    library.encoder = _Drawn(vectors.shape[1])
+    space_id = library.catalog.ensure_space(library.space)
+    scan_id = library.catalog.begin_scan("/drawn")
+    for start in range(0, len(vectors), BATCH):
+        rows = range(start, min(start + BATCH, len(vectors)))
+        files = [
+            IndexedFile(FileStat(f"/drawn/{row}.png", 1, 1), f"{row:064x}", "PNG", 256, 256, vectors[row]) for row in rows
+        ]
+        library.catalog.write(space_id, scan_id, Batch(indexed=files))
+    library.refresh()
+    return library
 
 
 def interleaved(sides: dict[str, Search], queries: np.ndarray) -> dict[str, np.ndarray]:

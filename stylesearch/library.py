@@ -25,7 +25,7 @@ from stylesearch.images import thumbnail as thumbnail_of
 from stylesearch.records import Asset, Counts, Hit, Limits, Query, Reference, Refusal, Space
 from stylesearch.search import as_unit_vector, combine, to_hits
 from stylesearch.settings import LIBRARY_FILE, IndexKind, LibrarySettings, Settings
-from stylesearch.vectors import VectorIndex, open_index
+from stylesearch.vectors import VectorIndex, new_index, open_index
 
 # An index that lags the catalog by more than this is saved once it has caught up: reading the changes again at every
 # start would cost more than writing the file once.
@@ -186,7 +186,7 @@ class Library:
         allowed = self.catalog.asset_ids(query.paths, query.formats) if filtered else None
         with self._lock:
             index = self._caught_up()
-        neighbours = index.search(vector[None], query.k + len(left_out), allowed)
+        neighbours = index.search(vector[None], max(1, min(query.k + len(left_out), len(index))), allowed)
         found = neighbours.ids[0][neighbours.ids[0] >= 0].tolist()
         return to_hits(neighbours, self.catalog.assets(found), left_out, query.k)
 
@@ -250,8 +250,7 @@ class Library:
     def rebuild(self) -> int:
         """Makes the vector index anew from the catalog, without encoding anything; returns how many vectors it holds."""
         with self._lock:
-            self._index_path.unlink(missing_ok=True)
-            self._index = None
+            self._index = new_index(self.settings.index, self.space.dim)
             index = self._caught_up()
             self._save(index)
             return len(index)
@@ -277,6 +276,9 @@ class Library:
     def _caught_up(self) -> VectorIndex:
         if self._index is None:
             self._index = open_index(self.settings.index, self._index_path, self.space.dim)
+            if self._index.sequence > self.catalog.sequence():
+                # The catalog was restored from a backup, or exchanged: the index knows things that never happened.
+                self._index = new_index(self.settings.index, self.space.dim)
         for changes in self.catalog.changes(self._space_id, after=self._index.sequence):
             self._index.apply(changes)
             self._unsaved += len(changes.asset_ids)

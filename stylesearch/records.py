@@ -37,6 +37,9 @@ ReferenceLike: TypeAlias = "Union[ReferenceSource, tuple[ReferenceSource, float]
 # 0.5 lies in the range 0.25 to 0.75 usual for the negative term of Rocchio's formula (Manning et al., IIR, 9.1.1).
 COUNTER_WEIGHT = 0.5
 
+# What people call formats, after the extension of a file, where the catalog's name is another.
+_FORMATS = {"JPG": "JPEG", "TIF": "TIFF", "JP2": "JPEG2000", "PGM": "PPM", "PBM": "PPM"}
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -262,7 +265,7 @@ class Query:
         k: how many hits to return, at least 1.
         paths: keep only assets with a location that matches one of these globs (`*`, `?`, `[...]`, `**` as in a shell;
             a pattern without a leading `/` matches at any depth).
-        formats: keep only these formats ("JPEG", "png": case does not matter).
+        formats: keep only these formats ("JPEG", "png", "jpg": case does not matter).
         exclude_references: leave references that are assets of the library, by id or by content, out of the hits.
 
     Raises:
@@ -285,9 +288,10 @@ class Query:
         self.negatives()
         if self.k < 1:
             raise UsageError(f"k is {self.k!r}; it must be at least 1.")
-        for name in ("paths", "formats"):
-            if isinstance(getattr(self, name), str):
-                object.__setattr__(self, name, (getattr(self, name),))
+        if isinstance(self.paths, str):
+            object.__setattr__(self, "paths", (self.paths,))
+        formats = (self.formats,) if isinstance(self.formats, str) else self.formats
+        object.__setattr__(self, "formats", tuple(_FORMATS.get(name.upper(), name.upper()) for name in formats))
 
     def positives(self) -> tuple[Reference, ...]:
         """The references with their weights (1 where none was given)."""

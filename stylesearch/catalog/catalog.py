@@ -14,7 +14,7 @@ from stylesearch.catalog import writing
 from stylesearch.catalog.engine import connect, mapped_errors, parse_url
 from stylesearch.catalog.packing import pack, unpack
 from stylesearch.catalog.selection import chunks, matching
-from stylesearch.catalog.tables import AssetRow, LocationRow, RefusalRow, SpaceRow, VectorRow
+from stylesearch.catalog.tables import AssetRow, CounterRow, LocationRow, RefusalRow, SpaceRow, VectorRow
 from stylesearch.catalog.upgrade import upgrade
 from stylesearch.errors import CatalogError, ImageReason
 from stylesearch.records import Asset, Batch, Changes, Counts, FileStat, KnownFile, Refusal, Region, Space, path_of_uri
@@ -161,6 +161,11 @@ class Catalog:
         packed = dict(zip(vectors, pack(list(vectors.values()), self._dim(space_id)), strict=True))
         with self._write() as connection:
             writing.write(connection, space_id, scan_id, batch, packed)
+
+    def sequence(self) -> int:
+        """The latest sequence number that was given out, in any space; 0 for a new catalog."""
+        with self._read() as connection:
+            return int(connection.scalars(select(CounterRow.value)).one())
 
     def changes(self, space_id: int, after: int, limit: int = 50_000) -> Iterator[Changes]:
         """What happened in a space since sequence number `after`, in stretches of at most `limit` rows.

@@ -10,6 +10,7 @@ from stylesearch.settings import IndexKind
 from stylesearch.vectors.base import Neighbours, VectorIndex
 from stylesearch.vectors.exact import ExactIndex
 from stylesearch.vectors.faiss_index import FaissIndex
+from stylesearch.vectors.flat import FlatIndex
 
 __all__ = ["Neighbours", "VectorIndex", "open_index"]
 
@@ -27,15 +28,23 @@ def open_index(kind: IndexKind, path: Path, dim: int) -> VectorIndex:
         SpaceMismatchError: it holds vectors of another length.
         MissingDependencyError: FAISS is asked for and not installed.
     """
-    if kind == "auto":
-        kind = "faiss" if find_spec("faiss") else "exact"
-    engine = FaissIndex if kind == "faiss" else ExactIndex
     if not path.exists():
-        return engine(dim)
-    index = engine.load(path)
+        return new_index(kind, dim)
+    index = _engine(kind).load(path)
     if index.dim != dim:
         raise SpaceMismatchError(
             f"The vector index '{path}' holds vectors of {index.dim} numbers; the library's encoder makes {dim}. "
             "Rebuild it with: stylesearch rebuild"
         )
     return index
+
+
+def new_index(kind: IndexKind, dim: int) -> VectorIndex:
+    """An empty index; arguments and errors as of `open_index`."""
+    return _engine(kind)(dim)
+
+
+def _engine(kind: IndexKind) -> type[FlatIndex]:
+    if kind == "auto":
+        kind = "faiss" if find_spec("faiss") else "exact"
+    return FaissIndex if kind == "faiss" else ExactIndex

@@ -1,0 +1,186 @@
+"""`Library`: what Python users hold."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from studio import STYLES, draw, draw_studio
+
+from indexer.run import index
+from stylesearch import Library, LibraryError, Query, SpaceMismatchError, UsageError, VectorIndexError
+from stylesearch.records import COUNTER_WEIGHT
+from stylesearch.search import combine
+from stylesearch.settings import Settings
+
+ROOT = Path(__file__).parent.parent
+
+
+def fill(library: Library, folder: Path) -> None:
+    index(library.catalog, library.encoder, [folder], thumbnails=library.thumbnails, settings=Settings.from_environment())
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory) -> Path:
+    """A library, beside the folder `pictures` that it was filled from."""
+    folder = tmp_path_factory.mktemp("filled")
+    draw_studio(folder / "pictures")
+    with Library.create(folder / "library", encoder="descriptors:lab-gradient") as library:
+        fill(library, folder / "pictures")
+    return folder / "library"
+
+
+def styles_of(hits) -> list[str]:
+    return [Path(hit.path).parent.name for hit in hits]
+
+
+def test_every_kind_of_reference_finds_the_style(filled, tmp_path):
+    picture = draw("moss", "bars", seed=3)
+    picture.save(tmp_path / "moss.png")
+    with Library.open(filled) as library:
+        vector = library.encoder.embed_batch([picture])[0]
+        number = library.search(Query(vector, k=1))[0].asset.id
+        for reference in (picture, tmp_path / "moss.png", str(tmp_path / "moss.png"), vector, 5 * vector):
+            assert styles_of(library.search(Query(reference, k=4))) == ["moss"] * 4
+        assert styles_of(library.search(Query(number, k=3))) == ["moss"] * 3
+
+
+@pytest.mark.parametrize("kind", ["exact", "faiss"])
+def test_cosines_are_those_of_the_vectors(tmp_path, kind):
+    draw_studio(tmp_path / "pictures")
+    with Library.create(tmp_path / "library", encoder="descriptors:lab-gradient", index=kind) as library:
+        fill(library, tmp_path / "pictures")
+        query = library.encoder.embed_batch([draw("ink", "ring", seed=9)])[0]
+        hits = library.search(Query(query, k=16))
+        ids, vectors = library.catalog.vectors(library.catalog.ensure_space(library.space), [h.asset.id for h in hits])
+        expected = dict(zip(ids.tolist(), vectors @ query, strict=True))
+        assert library.status().index == kind
+    assert len(hits) == 16
+    assert [hit.cosine for hit in hits] == pytest.approx([expected[hit.asset.id] for hit in hits], abs=1e-5)
+    assert [hit.cosine for hit in hits] == sorted((hit.cosine for hit in hits), reverse=True)
+
+
+def test_combine_is_the_weighted_sum_at_unit_length():
+    a, b, c = np.eye(3, dtype=np.float32)
+    expected = np.array([2, 1, -0.5]) / np.sqrt(5.25)
+    np.testing.assert_allclose(combine(np.stack([a, b]), [2, 1], c[None], [0.5]), expected, atol=1e-6)
+    with pytest.raises(UsageError, match="cancel out"):
+        combine(a[None], [1], a[None], [1])
+
+
+def test_query_reads_weights_formats_and_single_values():
+    query = Query(["a.png", (42, 0.25)], counter_references=7, formats="jpg", paths="posters/**")
+    assert query.positives() == (("a.png", 1.0), (42, 0.25))
+    assert query.negatives() == ((7, COUNTER_WEIGHT),)
+    assert (query.formats, query.paths) == (("JPEG",), ("posters/**",))
+    assert Query((3, 4)).positives() == ((3, 1.0), (4, 1.0)), "two assets, not one with a weight"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"references": []}, "no reference"),
+        ({"references": 1, "k": 0}, "k is 0"),
+        ({"references": [(1, -1.0)]}, "weight of reference 1 is -1.0"),
+        ({"references": [(1, float("nan"))]}, "positive finite"),
+    ],
+)
+def test_impossible_queries_are_refused(arguments, message):
+    with pytest.raises(UsageError, match=message):
+        Query(**arguments)
+
+
+def test_vectors_of_another_space_are_refused(filled):
+    with Library.open(filled) as library, pytest.raises(SpaceMismatchError, match=r"\(3,\).*\(592,\)"):
+        library.search(Query(np.ones(3, np.float32)))
+
+
+def test_an_index_that_lags_catches_up_before_a_search(filled, tmp_path):
+    draw_studio(tmp_path / "pictures")
+    shutil.copytree(filled, tmp_path / "library")
+    with Library.open(tmp_path / "library") as reader, Library.open(tmp_path / "library") as writer:
+        assert len(reader.search(Query(draw("ink", "disc"), k=99))) == 16
+        draw("night", "ring", seed=50).save(tmp_path / "pictures" / "one-more.png")
+        fill(writer, tmp_path / "pictures")
+        assert len(reader.search(Query(draw("ink", "disc"), k=99))) == 17
+        (tmp_path / "pictures" / "one-more.png").unlink()
+        fill(writer, tmp_path / "pictures")
+        assert len(reader.search(Query(draw("ink", "disc"), k=99))) == 16
+
+
+def test_a_damaged_index_is_named_and_rebuilt_without_encoding(filled, tmp_path):
+    shutil.copytree(filled, tmp_path / "library")
+    with Library.open(tmp_path / "library") as library:
+        library.refresh()
+        before = library.search(Query(draw("ink", "disc"), k=16))
+    (file,) = (tmp_path / "library" / "index").iterdir()
+    file.write_bytes(file.read_bytes()[:-100])
+    with Library.open(tmp_path / "library") as library:
+        with pytest.raises(VectorIndexError, match="stylesearch rebuild"):
+            library.search(Query(draw("ink", "disc")))
+        assert library.rebuild() == 16
+        assert library.search(Query(draw("ink", "disc"), k=16)) == before
+
+
+def test_an_index_ahead_of_a_restored_catalog_is_dropped(filled, tmp_path):
+    draw_studio(tmp_path / "pictures")
+    with Library.create(tmp_path / "library", encoder="descriptors:lab-gradient") as library:
+        shutil.copy(tmp_path / "library" / "catalog.db", tmp_path / "backup.db")
+        fill(library, tmp_path / "pictures")
+        library.refresh()
+    for file in (tmp_path / "library").glob("catalog.db*"):
+        file.unlink()
+    shutil.copy(tmp_path / "backup.db", tmp_path / "library" / "catalog.db")
+    with Library.open(tmp_path / "library") as library:
+        assert library.search(Query(draw("ink", "disc"))) == []
+
+
+def test_searches_from_several_threads_agree(filled):
+    with Library.open(filled) as library:
+        expected = library.search(Query(draw("riso", "disc"), k=8))
+        found: list[object] = []
+        threads = [
+            threading.Thread(target=lambda: found.append(library.search(Query(draw("riso", "disc"), k=8)))) for _ in range(8)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert found == [expected] * 8
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"version": 1}', '{"version": 99, "encoder": "x", "dtype": "float32"}'])
+def test_a_library_of_another_version_or_damaged_is_refused(tmp_path, text):
+    (tmp_path / "library.json").write_text(text)
+    with pytest.raises(LibraryError, match=re.escape(str(tmp_path))):
+        Library.open(tmp_path)
+
+
+def test_the_library_is_made_once(filled):
+    with pytest.raises(LibraryError, match="stylesearch index PATH"):
+        Library.create(filled)
+    assert json.loads((filled / "library.json").read_text())["encoder"] == "descriptors:lab-gradient"
+
+
+def test_thumbnails_lie_where_the_library_says(filled):
+    with Library.open(filled) as library:
+        hits = library.search(Query(draw("ink", "disc"), k=16))
+        assert len(hits) == len(STYLES) * 4
+        assert all(library.thumbnail(hit.asset).is_file() for hit in hits)
+
+
+def test_the_example_of_the_readme_runs(filled, tmp_path):
+    (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    (tmp_path / "archive").symlink_to(filled)
+    for name, style in {"ink.png": "ink", "poster.jpg": "riso", "photo.jpg": "moss"}.items():
+        draw(style, "disc", seed=77).save(tmp_path / name)
+    shown = subprocess.run([sys.executable, "-c", example], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    lines = shown.splitlines()
+    assert len(lines) == 5 and "/ink/" in lines[0] and float(lines[0].split()[0]) > float(lines[4].split()[0])
