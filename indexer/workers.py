@@ -162,7 +162,9 @@ def _without_main() -> Iterator[None]:
 
 
 def _prepare_worker(memory: int) -> None:
-    warnings.simplefilter("ignore")  # about odd metadata; nobody reads them here
+    # Decoders remark on odd files by warnings and on the terminal, amid the progress bar. What counts is the refusal.
+    warnings.simplefilter("ignore")
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
     Image.MAX_IMAGE_PIXELS = None  # the cap of this project is checked before
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _limit_memory(memory)
