@@ -12,7 +12,7 @@ from torch import Tensor
 
 from encoder_training.renderers.content_icons import draw_icon
 from encoder_training.renderers.content_scenes import draw_scene
-from encoder_training.renderers.filters import base_grid, blur, contour, kuwahara, lerp, luma, smoothstep
+from encoder_training.renderers.filters import base_grid, blur, contour, kuwahara, lerp, levels, luma, smoothstep
 from encoder_training.renderers.palettes import from_oklab, to_oklab
 from encoder_training.renderers.sketch import ACCENT, BODY, GROUND, SECOND, Sketch, oversampling, rasterise
 
@@ -123,31 +123,26 @@ def contents_from_images(images: Tensor) -> Contents:
     subject from contrast with the border and nearness to the centre.
     """
     count = images.shape[0]
-    calm = kuwahara(images, 1.6)
-    lab = to_oklab(kuwahara(calm, 2.6))
+    calm = kuwahara(images, 1.0)
+    lab = to_oklab(kuwahara(calm, 1.6))
     steps = 6.0
     level = lab[:, :1] * steps
     whole = (level - 0.5).round()
     stairs = (whole + 0.5 + 0.5 * torch.tanh(6 * (level - 0.5 - whole)) / torch.tanh(torch.tensor(3.0))) / steps
     flat_lab = torch.cat([lerp(lab[:, :1], stairs.clamp(0, 1), 0.85), lab[:, 1:]], 1)
     gray = luma(calm)
-    edges = torch.maximum(contour(gray, 0.7), contour(chroma(lab) * 1.5, 0.9))
+    gain = 0.2 / (gray.std((2, 3), keepdim=True) + 0.05)
+    edges = torch.maximum(contour(gray * gain, 0.55), contour(chroma(lab) * 1.5, 0.7))
     subject = _subject(lab)
-    dark = smoothstep(0.75, 0.25, _stretched(gray))
+    dark = smoothstep(0.75, 0.25, levels(gray))
     accent = smoothstep(0.08, 0.16, chroma(lab)) * 0.8 * (1 - dark)
     body = dark * (1 - accent)
-    second = (1 - body - accent) * smoothstep(0.72, 0.5, _stretched(gray))
+    second = (1 - body - accent) * smoothstep(0.72, 0.5, levels(gray))
     parts = torch.cat([1 - body - accent - second, body, second, accent], 1)
     height = base_grid(images)[..., 1][:, None].expand(count, 1, -1, -1)
     depth = (1 - 0.55 * height - 0.45 * subject).clamp(0, 1)
     return Contents(images, from_oklab(flat_lab), parts, edges, depth, subject, captions=("",) * count,
                     kinds=("image",) * count, seeds=tuple(range(count)))
-
-
-def _stretched(gray: Tensor) -> Tensor:
-    """(N, 1, S, S) with its own mean at 0.5 and two deviations to either side spread over [0, 1]."""
-    mean, spread = gray.mean((2, 3), keepdim=True), gray.std((2, 3), keepdim=True)
-    return (0.5 + (gray - mean) / (4 * spread + 1e-3)).clamp(0, 1)
 
 
 def chroma(lab: Tensor) -> Tensor:
@@ -161,4 +156,5 @@ def _subject(lab: Tensor) -> Tensor:
     mean, spread = border.mean(2)[..., None, None], border.std(2)[..., None, None]
     distance = ((lab - mean) / (spread + 0.04)).square().sum(1, keepdim=True).sqrt()
     centre = (base_grid(lab) - torch.tensor([0.5, 0.55], device=lab.device)).square().sum(-1)[:, None]
-    return smoothstep(0.8, 2.2, blur(distance * torch.exp(-centre / 0.12), 2.5))
+    score = blur(distance * torch.exp(-centre / 0.16), 3.5)
+    return smoothstep(0.22, 0.5, score / score.amax((2, 3), keepdim=True).clamp_min(1e-3))

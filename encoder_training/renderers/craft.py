@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from encoder_training.renderers.canvas import DARK, GROUND_COLOUR, LIGHT, MAIN, Canvas
-from encoder_training.renderers.filters import base_grid, blur, kuwahara, lerp, luma, sample, smoothstep, stroke, warp
+from encoder_training.renderers.filters import base_grid, blur, kuwahara, lerp, levels, luma, sample, smoothstep, stroke, warp
 from encoder_training.renderers.strokes import dabs, tiling
 from encoder_training.renderers.style import Family
 
@@ -18,7 +18,7 @@ def mosaic(canvas: Canvas) -> Tensor:
     cells = tiling(canvas.seeds, source, canvas["tesserae"].reshape(-1), canvas["irregular"], square=True)
     grout = lerp(canvas.colour(GROUND_COLOUR), canvas.colour(DARK), (canvas["dark_grout"] > 0.5).float())
     slope = cells.offset[:, :1] * canvas["angle"].cos() + cells.offset[:, 1:] * canvas["angle"].sin()
-    tile = cells.colour * (1 + canvas["glaze"] * ((cells.dice - 0.5) * 0.5 - slope * 0.35))
+    tile = cells.colour * (1 + canvas["glaze"] * ((cells.dice - 0.5) * 0.3 - slope * 0.35))
     return lerp(grout, tile, smoothstep(canvas["gap"] * 0.5, canvas["gap"] + 0.05, cells.seam))
 
 
@@ -42,9 +42,10 @@ def embroidery(canvas: Canvas) -> Tensor:
     thread = dabs(canvas.seeds, source, slant, canvas["stitches"].reshape(-1), 2.1, canvas["thread"], variation=0.10, edge=0.25, salt=6)
     cloth = lerp(canvas.colour(GROUND_COLOUR), canvas.colour(MAIN), canvas["coloured_cloth"].clamp_min(0) * 0.6) * (1 + 0.10 * canvas.texture("canvas", 1.3, salt=7))
     sheen = 1 + canvas["sheen"] * canvas.shading(thread.height * 0.5)
-    sewn = thread.cover * lerp(1.0, smoothstep(0.2, 0.5, blur(canvas.contents.subject, 1.0)), (canvas["only_subject"] > 0.55).float())
+    sewn = lerp(1.0, smoothstep(0.2, 0.5, blur(canvas.contents.subject, 1.0)), (canvas["only_subject"] > 0.55).float())
     outline = stroke(canvas.contents.edges, 1.4, 0.3) * (0.6 + 0.4 * torch.cos((canvas.x + canvas.y) * 128 * 2.2))
-    return lerp(lerp(cloth, lerp(source, thread.colour, 0.85) * sheen, sewn), canvas.colour(DARK), outline * canvas["line"])
+    filled = lerp(source * 0.8, thread.colour * sheen, thread.cover)
+    return lerp(lerp(cloth, filled, sewn), canvas.colour(DARK), outline * canvas["line"])
 
 
 def _lattice(canvas: Canvas, cells: Tensor, squash: float = 1.0) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -78,7 +79,7 @@ def knitted(canvas: Canvas) -> Tensor:
 def felt(canvas: Canvas) -> Tensor:
     soft = warp(kuwahara(canvas.flat, canvas["radius"]), canvas.jitter)
     edge = canvas.lines(1.6, 0.9)
-    fibres = canvas.texture("fibre", 1.3, salt=4) * 0.07 + canvas.texture("grain", 1.6, salt=5) * 0.04
+    fibres = canvas.texture("fibre", 1.8, salt=4) * 0.03 + canvas.texture("grain", 1.8, salt=5) * 0.05
     image = soft * (1 + canvas["fuzz"] * fibres) * (1 + 0.3 * canvas.relief(1.6))
     shadow = blur(torch.roll(edge, (canvas.size // 60, canvas.size // 80), (2, 3)), 1.2)
     stitches = canvas.lines(0.9, 0.3) * smoothstep(0.0, 0.5, torch.cos((canvas.x - canvas.y) * 128 * 1.3))
@@ -108,10 +109,8 @@ def batik(canvas: Canvas) -> Tensor:
 
 
 def painted_tile(canvas: Canvas) -> Tensor:
-    tone = luma(warp(kuwahara(canvas.picture, 1.2), canvas.jitter))
-    mean, spread = tone.mean((2, 3), keepdim=True), tone.std((2, 3), keepdim=True)
-    brushed = smoothstep(mean + spread * 1.2 + 0.03, mean - spread * 1.8 - 0.03, tone)
-    wash = brushed * (1 + 0.2 * canvas.texture("streak", 1.0, canvas["angle"], salt=12)) + canvas.lines() * 0.8
+    brushed = smoothstep(0.8, 0.1, levels(luma(warp(kuwahara(canvas.picture, 1.2), canvas.jitter))))
+    wash = brushed * (1 + 0.1 * canvas.texture("streak", 1.0, canvas["angle"], salt=12)) + canvas.lines() * 0.8
     glaze = lerp(canvas.colour(LIGHT), lerp(canvas.colour(MAIN) * 0.75, canvas.picture, canvas["polychrome"].clamp_min(0)), wash.clamp(0, 1))
     count = canvas["tiles"].round()
     inside = ((base_grid(canvas.picture).permute(0, 3, 1, 2) * count).remainder(1) - 0.5).abs().amax(1, keepdim=True)
@@ -127,7 +126,7 @@ FAMILIES: dict[str, Family] = {
     "mosaic": Family(
         mosaic, ("Byzantine mosaic", "Roman floor mosaic", "ceramic tile mosaic"), ("stone and glass tesserae", "ceramic tesserae"),
         ("glaze", ("matte stone tiles", "softly glazed tiles", "glittering glass tiles")), ("tesserae", ("large tesserae", "medium tesserae", "small tesserae")),
-        {"tesserae": (24, 46), "irregular": (0.15, 0.6), "gap": (0.03, 0.12), "dark_grout": (0.0, 1.0), "glaze": (0.3, 1.2), "saturation": (0.9, 1.5)}, _COLOURS, _LIGHT),
+        {"tesserae": (28, 52), "irregular": (0.15, 0.6), "gap": (0.03, 0.12), "dark_grout": (0.0, 1.0), "glaze": (0.3, 1.2), "saturation": (0.9, 1.5)}, _COLOURS, _LIGHT),
     "stained_glass": Family(
         stained_glass, ("Gothic stained glass window", "Art Nouveau leaded glass"), ("leaded coloured glass", "backlit stained glass"),
         ("streaks", ("clear glass", "streaked glass", "cloudy glass")), ("line_width", ("thin lead lines", "lead lines", "heavy lead lines")),
@@ -135,15 +134,15 @@ FAMILIES: dict[str, Family] = {
     "embroidery": Family(
         embroidery, ("hand embroidery", "satin stitch embroidery", "folk textile embroidery"), ("cotton thread on linen", "silk thread embroidery"),
         ("sheen", ("matte cotton thread", "soft thread sheen", "shiny silk sheen")), ("stitches", ("long bold stitches", "even satin stitches", "fine dense stitches")),
-        {"angle": (-1.5, 1.5), "follow": (0.0, 1.0), "stitches": (26, 50), "thread": (0.4, 0.6), "coloured_cloth": (-0.6, 1.0), "sheen": (0.15, 0.5), "only_subject": (0.0, 1.0), "line": (-0.5, 0.9)}, _COLOURS, ("even", "side")),
+        {"angle": (-1.5, 1.5), "follow": (0.0, 1.0), "stitches": (26, 50), "thread": (0.5, 0.75), "coloured_cloth": (-0.6, 1.0), "sheen": (0.15, 0.5), "only_subject": (0.0, 1.0), "line": (-0.5, 0.9)}, _COLOURS, ("even", "side")),
     "cross_stitch": Family(
         cross_stitch, ("cross stitch pattern", "counted thread sampler"), ("cross stitch on aida cloth", "stranded cotton"),
         ("sheen", ("matte thread", "soft thread sheen", "glossy thread")), ("stitches", ("large crosses", "medium crosses", "small crosses")),
-        {"stitches": (30, 50), "sheen": (0.3, 1.5), "dense": (0.5, 2.2), "palette_softness": (0.003, 0.01), "palette": (0.5, 1.0)}, _COLOURS, ("even", "high key")),
+        {"stitches": (30, 50), "sheen": (0.3, 1.5), "dense": (0.8, 2.4), "contrast": (0.2, 0.32), "palette_softness": (0.003, 0.01), "palette": (0.5, 1.0)}, _COLOURS, ("even",)),
     "knitted": Family(
         knitted, ("knitted wool pattern", "Nordic sweater knit"), ("knitted wool", "chunky yarn"),
         ("fuzz", ("smooth yarn", "soft yarn", "fuzzy yarn")), ("stitches", ("chunky stitches", "medium stitches", "fine stitches")),
-        {"stitches": (24, 42), "fuzz": (0.2, 2.0), "relief": (0.6, 1.0), "palette_softness": (0.003, 0.01), "palette": (0.5, 1.0)}, _COLOURS, ("even", "low key")),
+        {"stitches": (24, 42), "fuzz": (0.2, 2.0), "relief": (0.6, 1.0), "contrast": (0.2, 0.32), "palette_softness": (0.003, 0.01), "palette": (0.5, 1.0)}, _COLOURS, ("even", "low key")),
     "felt": Family(
         felt, ("felt applique", "handmade felt craft illustration"), ("wool felt", "layered felt fabric"),
         ("fuzz", ("smooth felt", "fibrous felt", "very fuzzy felt")), ("radius", ("detailed cut pieces", "simple cut pieces", "chunky cut pieces")),
@@ -159,5 +158,5 @@ FAMILIES: dict[str, Family] = {
     "painted_tile": Family(
         painted_tile, ("Delft tile painting", "Portuguese azulejo panel", "majolica tile panel"), ("glazed ceramic tile", "tin-glazed earthenware"),
         ("polychrome", ("single-colour glaze", "glaze with faint colour", "polychrome glaze")), ("tiles", ("four large tiles", "nine tiles", "many small tiles")),
-        {"tiles": (1.6, 6.4), "polychrome": (-0.8, 0.9), "crackle": (0.2, 1.5), "angle": (-1.5, 1.5), "line_width": (0.7, 1.8), "line_softness": (0.3, 0.6), "wobble": (0.2, 0.9)}, ("vivid", "rich", "muted"), ("even", "high key")),
+        {"tiles": (1.6, 4.4), "polychrome": (-0.8, 0.9), "crackle": (0.2, 1.5), "angle": (-1.5, 1.5), "line_width": (0.7, 1.8), "line_softness": (0.3, 0.6), "wobble": (0.2, 0.9)}, ("vivid", "rich", "muted"), ("even", "high key")),
 }

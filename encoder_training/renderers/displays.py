@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from encoder_training.renderers.canvas import ACCENT_COLOUR, DARK, GROUND_COLOUR, LIGHT, MAIN, SECOND_COLOUR, Canvas
-from encoder_training.renderers.filters import base_grid, blur, kuwahara, lerp, luma, sample, smoothstep, warp
+from encoder_training.renderers.filters import base_grid, blur, kuwahara, lerp, levels, luma, sample, smoothstep, warp
 from encoder_training.renderers.palettes import from_oklab, to_oklab
 from encoder_training.renderers.style import Family
+from encoder_training.renderers.texture import scattered
 
 _BAYER = ((0, 8, 2, 10), (12, 4, 14, 6), (3, 11, 1, 9), (15, 7, 13, 5))
 
@@ -43,10 +44,8 @@ def pixel_art(canvas: Canvas) -> Tensor:
 def dithered(canvas: Canvas) -> Tensor:
     cells = canvas["pixels"].round()
     tone, row, column = _pixelated(canvas, canvas.tone, cells)
-    mean, spread = tone.mean((2, 3), keepdim=True), tone.std((2, 3), keepdim=True)
-    level = 0.52 + (tone - mean) / (spread * 3.6 + 0.03)
     steps = canvas["shades"].round().clamp_min(2) - 1
-    level = (level.clamp(0, 1) * steps + 0.95 * _ordered(canvas, row, column)).round().clamp(0, 1e9) / steps
+    level = (levels(tone) * steps + 0.95 * _ordered(canvas, row, column)).round().clamp(0, 1e9) / steps
     dark, light = canvas.colour(DARK) * 0.6, canvas.colour(LIGHT)
     middle = canvas.colour(MAIN)
     two = lerp(lerp(dark, middle, (level * 2).clamp(0, 1)), light, (level * 2 - 1).clamp(0, 1))
@@ -69,9 +68,8 @@ def crt(canvas: Canvas) -> Tensor:
 
 def glitch(canvas: Canvas) -> Tensor:
     rows = (canvas.y + 0.5) * canvas["bands"]
-    jump = torch.sin(rows.floor() * 12.9898 + canvas.chance(3) * 78.233) * 43758.5453
-    jump = jump - jump.floor()
-    torn = smoothstep(1 - canvas["tear"], 1 - canvas["tear"] * 0.5, jump) * torch.sign(jump * 7 % 1 - 0.5)
+    jump, side = (scattered(canvas.seeds, rows.floor(), torch.full_like(rows, column)) for column in (0, 1))
+    torn = smoothstep(1 - canvas["tear"], 1 - canvas["tear"] * 0.5, jump) * torch.sign(side - 0.5)
     move = torn * canvas["reach"]
     shift = torch.cat([move.expand(-1, -1, -1, canvas.size), torch.zeros_like(canvas.tone)], 1)
     split = torch.cat([canvas["fringe"].expand(-1, -1, canvas.size, canvas.size), torch.zeros_like(canvas.tone)], 1)
@@ -93,7 +91,7 @@ def neon(canvas: Canvas) -> Tensor:
 
 
 def vaporwave(canvas: Canvas) -> Tensor:
-    tone = _levels(canvas.tone)
+    tone = levels(canvas.tone)
     image = lerp(canvas.colour(DARK), canvas.colour(MAIN), smoothstep(0.0, 0.45, tone))
     image = lerp(image, canvas.colour(ACCENT_COLOUR), smoothstep(0.35, 0.8, tone))
     image = lerp(lerp(image, canvas.colour(LIGHT), smoothstep(0.7, 1.0, tone)), canvas.picture, canvas["own"])
@@ -127,11 +125,6 @@ def iridescent(canvas: Canvas) -> Tensor:
     film = lerp(wheel, canvas.colour(MAIN) * 0.4 + 0.6 * wheel, 0.6)
     sheen = 1 + canvas["sheen"] * canvas.shading(blur(tone, 1.5) * 3 - blur(canvas.contents.edges, 1.5))
     return lerp(canvas.picture, film, canvas["film"]) * sheen * lerp(1.0, 0.35 + tone, 0.7)
-
-
-def _levels(tone: Tensor) -> Tensor:
-    """Tone (N, 1, S, S) spread over [0, 1] by its own mean and deviation."""
-    return (0.5 + (tone - tone.mean((2, 3), keepdim=True)) / (tone.std((2, 3), keepdim=True) * 3.6 + 0.03)).clamp(0, 1)
 
 
 _SCAN = ("clean screen", "faint scanlines", "strong scanlines")

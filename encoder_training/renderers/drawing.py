@@ -47,7 +47,7 @@ def _on_ground(canvas: Canvas, ink: Tensor, colour: Tensor | None = None) -> Ten
 
 def _tooth(canvas: Canvas, low: float = -0.8, high: float = 1.0, salt: int = 60) -> Tensor:
     """Where the paper's tooth takes the dry medium, (N, 1, S, S) in [0, 1]."""
-    return smoothstep(low, high, canvas.texture("tooth", canvas["paper_scale"] * 1.5, salt=salt))
+    return smoothstep(low, high, canvas.texture("tooth", canvas["paper_scale"] * 2.4, salt=salt))
 
 
 def pencil(canvas: Canvas) -> Tensor:

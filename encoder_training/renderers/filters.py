@@ -32,6 +32,12 @@ def smoothstep(low: Tensor | float, high: Tensor | float, value: Tensor) -> Tens
     return position * position * (3 - 2 * position)
 
 
+def levels(tone: Tensor) -> Tensor:
+    """(N, 1, S, S) with its mean at 0.5 and about two deviations to either side spread over [0, 1]."""
+    mean, spread = tone.mean((2, 3), keepdim=True), tone.std((2, 3), keepdim=True)
+    return (0.5 + (tone - mean) / (spread * 3.8 + 0.02)).clamp(0, 1)
+
+
 def binomial(image: Tensor) -> Tensor:
     """3x3 binomial blur (1 2 1), replicated borders."""
     padded = functional.pad(image, (1, 1, 1, 1), mode="replicate")

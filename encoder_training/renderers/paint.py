@@ -70,7 +70,7 @@ def gouache(canvas: Canvas) -> Tensor:
     calm = kuwahara(lerp(canvas.picture, canvas.flat, 0.5), canvas["radius"])
     matte = dabs(canvas.seeds, calm, _hand(canvas, 0.7), canvas["strokes"].reshape(-1), 1.9, 0.9, variation=canvas["broken"], bristle=0.2, salt=1)
     image = lerp(calm, matte.colour, 0.6 * matte.cover)
-    dry = smoothstep(0.6, 1.6, canvas.texture("streak", 1.0, canvas.habit(5) * 3.1, salt=6))
+    dry = smoothstep(0.6, 1.6, canvas.texture("streak", 2.0, canvas.habit(5) * 3.1, salt=6))
     return canvas.outlined(image * (1 + 0.10 * dry * canvas["dry"]))
 
 
@@ -80,7 +80,7 @@ def watercolour(canvas: Canvas) -> Tensor:
     wet = blur(picture, canvas["bleed"] * 1.1)
     washes = lerp(picture, wet, 0.5)
     pool = (blur(luma(washes), 3.5) - blur(luma(washes), 0.7)).clamp(0, 1)
-    density = 1 + canvas["pooling"] * pool * 5 + canvas["granulation"] * canvas.texture("tooth", 1.0, salt=3) * 0.35 + 0.14 * canvas["bloom"] * canvas.texture("clouds", 0.9, salt=4)
+    density = 1 + canvas["pooling"] * pool * 5 + canvas["granulation"] * canvas.texture("tooth", 1.6, salt=3) * 0.35 + 0.14 * canvas["bloom"] * canvas.texture("clouds", 0.9, salt=4)
     pigment = (washes / canvas.colour(GROUND_COLOUR).clamp_min(0.05)).clamp(0.03, 1)
     image = canvas.colour(GROUND_COLOUR) * pigment.pow(density.clamp(0.2, 3) * canvas["dilution"])
     return canvas.outlined(image)
@@ -93,7 +93,7 @@ def ink_wash(canvas: Canvas) -> Tensor:
     wash = lerp(spread, (spread * steps).round() / steps, 0.55)
     wash = lerp(blur(wash, 0.8), blur(wash, canvas["bleed"] * 2), canvas.texture("clouds", 1.0, salt=3).clamp(0, 1) * 0.7)
     ink = (1 - wash).clamp(0, 1).pow(canvas["dilution"])
-    ink = ink * (1 + 0.2 * canvas.texture("tooth", 0.9, salt=4) * canvas["granulation"])
+    ink = ink * (1 + 0.2 * canvas.texture("tooth", 1.6, salt=4) * canvas["granulation"])
     dry = smoothstep(-0.6, 0.6, canvas.texture("streak", 1.2, canvas.habit(5) * 3.1, salt=5) + 0.5)
     ink = torch.maximum(ink, canvas.lines() * canvas["line"] * lerp(1.0, dry, canvas["dry"]))
     tinted = lerp(canvas.colour(GROUND_COLOUR), canvas.colour(DARK) * 0.6, ink.clamp(0, 1))

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from encoder_training.renderers.canvas import ACCENT_COLOUR, DARK, GROUND_COLOUR, LIGHT, MAIN, SECOND_COLOUR, Canvas
-from encoder_training.renderers.filters import blur, kuwahara, lerp, luma, smoothstep, warp
+from encoder_training.renderers.filters import blur, kuwahara, lerp, levels, luma, smoothstep, warp
 from encoder_training.renderers.style import Family
 
 
@@ -37,8 +37,7 @@ def _shifted(layer: Tensor, canvas: Canvas, salt: int) -> Tensor:
 
 
 def linocut(canvas: Canvas) -> Tensor:
-    tone = luma(kuwahara(canvas.picture, canvas["radius"]))
-    tone = 0.5 + (tone - tone.mean((2, 3), keepdim=True)) / (tone.std((2, 3), keepdim=True) * 4 + 0.02)
+    tone = levels(luma(kuwahara(canvas.picture, canvas["radius"])))
     direction, _ = canvas.flow
     gouge = torch.cos((canvas.x * direction[:, :1] * 0.3 + canvas.y) * 128 / canvas["spacing"] * 2 * math.pi + 2.0 * canvas.texture("clouds", 1.0, salt=1) + blur(tone, 3.0) * 12)
     middle = smoothstep(0.0, 1.0, 1 - (tone - canvas["threshold"]).abs() * 4)
@@ -75,7 +74,7 @@ def halftone(canvas: Canvas) -> Tensor:
 
 
 def newsprint(canvas: Canvas) -> Tensor:
-    dark = (1.04 - canvas.tone).clamp(0, 1).pow(0.9)
+    dark = (1 - levels(canvas.tone)).pow(canvas["gamma"])
     cover = screen(canvas, dark, canvas["turn"], canvas["pitch"], canvas["ruled"].round())
     key = _worn(canvas, torch.maximum(cover, canvas.lines() * canvas["line"]), canvas["wear"])
     spot = smoothstep(0.62, 0.66, canvas["spot_colour"]) * canvas.contents.parts[:, 3:]
@@ -84,7 +83,7 @@ def newsprint(canvas: Canvas) -> Tensor:
 
 
 def risograph(canvas: Canvas) -> Tensor:
-    tone = canvas.tone
+    tone = lerp(canvas.tone, levels(canvas.tone), 0.6)
     warm = (canvas.contents.pixels[:, :1] - canvas.contents.pixels[:, 2:]) * 1.2
     share = smoothstep(-0.35, 0.35, warm + 0.5 * (tone - 0.5))
     dark = (1.05 - tone).clamp(0, 1)
@@ -171,7 +170,7 @@ FAMILIES: dict[str, Family] = {
     "newsprint": Family(
         newsprint, ("newspaper halftone reproduction", "punk zine photocopy", "two-colour newsprint"), ("black ink on newsprint", "photocopied halftone"),
         ("pitch", _DOTS), ("wear", ("clean impression", "uneven impression", "dirty worn impression")),
-        {**_PLATE, "ruled": (0.0, 1.0), "line": (-0.5, 0.9), "line_width": (0.8, 1.8), "spot_colour": (0.0, 1.0), "exposure": (0.56, 0.76), "contrast": (0.2, 0.33), "turn": (0.3, 1.2)}, ("grey", "earthy", "vivid"), _LIGHT, ("fibre", "grain", "speckle")),
+        {**_PLATE, "ruled": (0.0, 1.0), "gamma": (0.7, 1.3), "line": (-0.5, 0.9), "line_width": (0.8, 1.8), "spot_colour": (0.0, 1.0), "exposure": (0.56, 0.76), "contrast": (0.2, 0.33), "turn": (0.3, 1.2)}, ("grey", "earthy", "vivid"), _LIGHT, ("fibre", "grain", "speckle")),
     "risograph": Family(
         risograph, ("risograph print", "two-colour risograph illustration"), ("soy ink risograph", "spot-colour riso print"),
         ("misregister", _REGISTER), ("pitch", ("fine ink grain", "visible dot grain", "coarse dot grain")),

@@ -37,8 +37,8 @@ def atlas(device: str) -> Tensor:
     laid = np.sin(np.arange(ATLAS_SIZE) * 2 * np.pi / 4)[:, None] * np.ones((1, ATLAS_SIZE))
     clouds = np.where(radius > 1 / 200, radius**-1.6, 0)
     speckle = _filtered(random, np.exp(-((radius / 0.16) ** 2)))
-    fibres = sum(np.clip(_filtered(random, np.exp(-(((frequency_x * np.cos(turn) + frequency_y * np.sin(turn)) / 0.03) ** 2)
-                                                   - ((frequency_y * np.cos(turn) - frequency_x * np.sin(turn)) / 0.3) ** 2)) - 1, 0, None)
+    fibres = 0.6 * _filtered(random, np.exp(-((radius / 0.3) ** 2))) + sum(np.clip(_filtered(random, np.exp(-(((frequency_x * np.cos(turn) + frequency_y * np.sin(turn)) / 0.07) ** 2)
+                                                   - ((frequency_y * np.cos(turn) - frequency_x * np.sin(turn)) / 0.4) ** 2)) - 1.3, 0, None)
                  for turn in (0.3, 1.2, 2.1, 2.8))
     fibres = fibres - np.mean(fibres)
     layers = [
@@ -57,12 +57,21 @@ def atlas(device: str) -> Tensor:
 
 
 def hashed(seeds: Tensor, salt: int, count: int) -> Tensor:
-    """Uniform numbers in [0, 1), (N, count), from int64 seeds (N,): the splitmix64 finaliser of each (seed, salt, index)."""
+    """Uniform numbers in [0, 1), (N, count), from int64 seeds (N,)."""
     index = torch.arange(count, device=seeds.device, dtype=torch.int64)
-    state = seeds[:, None] * 6364136223846793005 + (index + salt * 131) * 7046029254386353131
+    return _uniform(seeds[:, None] * 6364136223846793005 + (index + salt * 131) * 7046029254386353131)
+
+
+def _uniform(state: Tensor) -> Tensor:
+    """int64 of any shape to uniform float32 in [0, 1): the finaliser of splitmix64 (Steele et al. 2014)."""
     for shift, factor in ((30, -4658895280553007687), (27, -7723592293110705685)):
         state = (state ^ ((state >> shift) & ((1 << (64 - shift)) - 1))) * factor
     return ((state >> 11) & ((1 << 24) - 1)).float() / (1 << 24)
+
+
+def scattered(seeds: Tensor, row: Tensor, column: Tensor) -> Tensor:
+    """A uniform number in [0, 1) for each lattice place: seeds (N,), row and column float (N, 1, S, S) of whole numbers."""
+    return _uniform(seeds[:, None, None, None] * 6364136223846793005 + row.long() * 7046029254386353131 + column.long() * 2862933555777941757)
 
 
 def pair_seeds(style_seeds: Sequence[int], content_seeds: Sequence[int], device: torch.device) -> Tensor:

@@ -9,6 +9,7 @@ from encoder_training.renderers.canvas import ACCENT_COLOUR, DARK, GROUND_COLOUR
 from encoder_training.renderers.filters import base_grid, blur, kuwahara, lerp, luma, sample, smoothstep, stroke, warp
 from encoder_training.renderers.palettes import from_oklab, to_oklab
 from encoder_training.renderers.style import Family
+from encoder_training.renderers.texture import scattered
 
 
 def _stepped(tone: Tensor, steps: Tensor, soft: Tensor | float) -> Tensor:
@@ -64,7 +65,7 @@ def gradient_vector(canvas: Canvas) -> Tensor:
 def low_poly(canvas: Canvas) -> Tensor:
     source = blur(canvas.picture, 0.7)
     cells = canvas["facets"]
-    bend = torch.cat([canvas.texture("clouds", 2.0, salt=4), canvas.texture("clouds", 2.0, salt=5)], 1) * canvas["irregular"] / 128
+    bend = torch.cat([canvas.texture("clouds", 0.8, salt=4), canvas.texture("clouds", 0.8, salt=5)], 1) * canvas["irregular"] / cells
     place = base_grid(source).permute(0, 3, 1, 2) + bend
     row = (place[:, 1:] * cells * 1.1547).floor()
     column_place = place[:, :1] * cells + 0.5 * row.remainder(2)
@@ -73,9 +74,10 @@ def low_poly(canvas: Canvas) -> Tensor:
     side = (down < 2 * (across - 0.5).abs()).float() * torch.sign(across - 0.5)
     centre_x = (column + 0.5 + 0.5 * side - 0.5 * row.remainder(2)) / cells
     centre_y = (row + torch.where(side == 0, 0.64, 0.36)) / (cells * 1.1547)
-    centre = torch.cat([centre_x, centre_y], 1) - bend
-    colour = sample(source, centre.permute(0, 2, 3, 1).clamp(0, 1))
-    shimmer = torch.sin(column * 12.9 + row * 78.2 + side * 37.7 + canvas.habit(5) * 50)
+    centre = torch.cat([centre_x, centre_y], 1)
+    bent = sample(bend, centre.permute(0, 2, 3, 1).clamp(0, 1))
+    colour = sample(source, (centre - bent).permute(0, 2, 3, 1).clamp(0, 1))
+    shimmer = scattered(canvas.seeds, row, column * 3 + side) * 2 - 1
     edge = torch.minimum((across - 0.5 - side * 0.5).abs(), down.minimum(1 - down))
     seam = smoothstep(0.08, 0.0, edge) * canvas["seams"].clamp_min(0) * 0.12
     return lerp(colour, canvas.picture, canvas["keep"]) * (1 + canvas["facet_light"] * shimmer) + seam
@@ -91,7 +93,7 @@ def cut_paper(canvas: Canvas) -> Tensor:
     shadow = blur(warp(edges, -direction * canvas["lift"]), canvas["lift"] * 0.5)
     rim = warp(edges, direction * 0.7)
     image = image * (1 - 0.6 * canvas["shadow"] * shadow.clamp(0, 1)) + 0.16 * rim * (1 - edges)
-    return image * (1 + 0.05 * canvas.texture("tooth", 1.6, salt=6) + 0.03 * canvas.texture("fibre", 1.0, salt=7))
+    return image * (1 + 0.04 * canvas.texture("tooth", 1.6, salt=6) + 0.015 * canvas.texture("fibre", 1.6, salt=7))
 
 
 def deco_poster(canvas: Canvas) -> Tensor:
@@ -175,7 +177,7 @@ FAMILIES: dict[str, Family] = {
     "low_poly": Family(
         low_poly, ("low poly art", "triangulated polygon illustration"), ("flat-shaded triangles", "low poly mesh render"),
         ("facet_light", ("even facets", "softly lit facets", "sparkling facets")), ("facets", ("large triangles", "medium triangles", "small triangles")),
-        {"facets": (16, 36), "irregular": (0.5, 3.0), "keep": (0.0, 0.15), "facet_light": (0.03, 0.14), "seams": (-1.0, 1.0)}, _BRIGHT, _LIGHT),
+        {"facets": (14, 30), "irregular": (0.3, 1.2), "keep": (0.0, 0.15), "facet_light": (0.03, 0.14), "seams": (-1.0, 1.0)}, _BRIGHT, _LIGHT),
     "cut_paper": Family(
         cut_paper, ("layered cut paper art", "paper collage illustration", "papercraft diorama"), ("cut coloured paper", "layered card"),
         ("shadow", ("nearly flat layers", "soft layer shadows", "deep layer shadows")), ("radius", ("intricate cut edges", "simple cut edges", "broad cut shapes")),
