@@ -210,17 +210,20 @@ class Library:
         """The assets by id; unknown ids are left out."""
         return self.catalog.assets(ids)
 
-    def browse(
-        self, limit: int, *, after: int = 0, paths: Sequence[str] = (), formats: Sequence[str] = ()
-    ) -> list[Asset]:
-        """The library's pictures in the order in which they came in, without a search.
+    def browse(self, limit: int, *, paths: Sequence[str] = (), formats: Sequence[str] = ()) -> list[Asset]:
+        """Pictures of the library in a mixed order, for looking around without a search.
+
+        The order is the same at every call, so that a larger `limit` goes on where a smaller one ended.
 
         Args:
             limit: at most so many.
-            after: leave out assets up to this id.
             paths, formats: filters as in `Query`.
         """
-        return self.catalog.list_assets(after, limit, paths, formats)
+        ids = self.catalog.asset_ids(paths, formats)
+        # Pictures of one folder have neighbouring ids; Knuth's multiplicative hash (TAOCP 6.4) scatters them.
+        chosen = ids[np.argsort(ids * 2_654_435_761 % 2**32)][:limit].tolist()
+        assets = self.catalog.assets(chosen)
+        return [assets[asset_id] for asset_id in chosen if asset_id in assets]
 
     def picture(self, asset: Asset) -> Image:
         """Reads an asset's picture from the first of its files that still holds it.

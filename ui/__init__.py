@@ -1,0 +1,1 @@
+"""The search page: Streamlit over `stylesearch.Library`, and nothing but that."""

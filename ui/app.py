@@ -1,0 +1,23 @@
+"""The server: Streamlit's own routes, and the pictures of the library beside them.
+
+Started by `ui.serve` as `streamlit run ui/app.py -- FOLDER`.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import streamlit as st
+
+from stylesearch.errors import StyleSearchError
+from ui.opened import open_library
+from ui.pictures import picture_routes
+from ui.wording import report
+
+try:
+    library = open_library(Path(sys.argv[1]))
+except StyleSearchError as exc:
+    sys.exit(f"Error: {exc}")
+
+app = st.App(Path(__file__).with_name("page.py"), routes=picture_routes(library), on_script_error=report)

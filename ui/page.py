@@ -1,0 +1,19 @@
+"""The script that Streamlit runs for each visitor and each step."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from ui import library_view, search_view
+from ui.component import ASSETS
+
+st.set_page_config("StyleSearch", str(ASSETS / "icon.svg"), layout="wide")
+st.html(ASSETS / "page.css")
+st.logo(str(ASSETS / "logo.svg"), size="large")
+st.navigation(
+    [
+        st.Page(search_view.show, title="Search", url_path="search", default=True),
+        st.Page(library_view.show, title="Library", url_path="library"),
+    ],
+    position="top",
+).run()

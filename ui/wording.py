@@ -1,0 +1,79 @@
+"""What the page says: plain words for what the engine names precisely."""
+
+from __future__ import annotations
+
+import logging
+import re
+import shlex
+
+import streamlit as st
+
+from stylesearch.errors import ImageError, ImageReason, StyleSearchError
+from stylesearch.library import Library
+from stylesearch.records import Space
+
+_REASONS: dict[ImageReason, str] = {
+    "empty": "The file is empty",
+    "not-an-image": "Not a picture, whatever its name says",
+    "unsupported": "A kind of picture that cannot be read here",
+    "truncated": "Cut short: part of the file is missing",
+    "damaged": "Damaged",
+    "too-large": "Too large",
+    "unreadable": "No permission to read it",
+    "missing": "Nothing there, or a link that leads nowhere",
+    "not-a-file": "A folder, not a file",
+    "crashed": "Reading it failed badly",
+    "timeout": "Reading it took too long",
+}
+
+# By family of encoders, the part of a name before the colon.
+_ENCODERS = {
+    "compact": "by a small built-in model of style",
+    "descriptors": "by colour and texture (built in, nothing learnt)",
+    "openclip": "by the model {rest}",
+}
+
+
+def reason(word: ImageReason) -> str:
+    """A refusal's reason for a person."""
+    return _REASONS[word]
+
+
+def refused_upload(name: str, error: ImageError) -> str:
+    """What to say about a reference that could not be used."""
+    return f"“{name}” could not be used. {reason(error.reason)}. Try a JPEG, PNG, WebP, TIFF, GIF or AVIF file."
+
+
+def encoder(space: Space) -> str:
+    """How the library compares styles, as the end of a sentence."""
+    family, _, rest = space.encoder.partition(":")
+    return _ENCODERS.get(family, "by {family}:{rest}").format(family=family, rest=rest)
+
+
+def how_to_add(library: Library) -> str:
+    """The command that adds pictures."""
+    return f"stylesearch index PATH --library {shlex.quote(str(library.folder))}"
+
+
+def count(number: int, thing: str) -> str:
+    """A number with its noun: "1 picture", "1,204 pictures"."""
+    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
+
+
+def verbatim(text: str) -> str:
+    """Text that Streamlit's Markdown shows as it is: file names may hold anything."""
+    return re.sub(r"([\\`*_{}\[\]()#+\-.!|<>~$:])", r"\\\1", text)
+
+
+def report(error: Exception) -> bool:
+    """Shows an error that a page could not handle; no traceback reaches a visitor.
+
+    Returns:
+        True: Streamlit need not show it as well.
+    """
+    if isinstance(error, StyleSearchError):
+        st.error(verbatim(str(error)))
+    else:
+        logging.getLogger(__name__).error("the page failed", exc_info=error)
+        st.error("Something went wrong here. The terminal that serves this page says what. Reload to go on.")
+    return True
