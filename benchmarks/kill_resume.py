@@ -43,20 +43,20 @@ def compare(folder: Path, files: int, kills: int, rng: random.Random) -> int:
     pictures = folder / "pictures"
     draw_files(pictures, files)
     started = time.monotonic()
-    _child(folder / "whole", pictures).wait()
+    _child(folder / "whole", pictures).communicate()
     whole_seconds = time.monotonic() - started
     print(f"uninterrupted: {files:,} files in {whole_seconds:.1f} s")
     for number in range(kills):
+        # One run in five dies at its start, the others when they have encoded their share, more or less.
+        share = rng.randint(1, 2 * files // kills) if number % 5 else 0
         process = _child(folder / "killed", pictures)
-        try:
-            process.wait(rng.uniform(0, 1.5 * whole_seconds / kills + 2))
-            outcome = "had ended by itself"
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-            outcome = "killed"
-        print(f"run {number + 1:2}: {outcome}, {vectors(folder / 'killed'):,} vectors")
-    if _child(folder / "killed", pictures).wait() != 0:
+        reached = _kill_after(process, share, rng.uniform(0, 0.05) if share else rng.uniform(0, 3))
+        print(
+            f"run {number + 1:2}: killed after {reached:,} files, {vectors(folder / 'killed'):,} vectors in the catalog"
+        )
+    last = _child(folder / "killed", pictures)
+    last.communicate()
+    if last.returncode != 0:
         print("FAILED: the last run did not end well")
         return 1
     same = contents(folder / "killed") == contents(folder / "whole")
@@ -73,6 +73,7 @@ def run_index(folder: Path, pictures: Path) -> None:
             [pictures],
             thumbnails=library.thumbnails,
             settings=Settings.from_environment(),
+            progress=lambda progress: print(progress.encoded, flush=True),
         )
 
 
@@ -102,9 +103,23 @@ def contents(folder: Path) -> list[tuple[object, ...]]:
     return sorted(rows[:-1]) + rows[-1:]
 
 
-def _child(folder: Path, pictures: Path) -> subprocess.Popen[bytes]:
+def _child(folder: Path, pictures: Path) -> subprocess.Popen[str]:
     program = [sys.executable, "-m", "benchmarks.kill_resume", "--child", str(folder), str(pictures)]
-    return subprocess.Popen(program, stderr=subprocess.DEVNULL)  # noqa: S603 - this very program
+    return subprocess.Popen(  # noqa: S603 - this very program
+        program, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+
+
+def _kill_after(process: subprocess.Popen[str], files: int, seconds: float) -> int:
+    """Kills the process so many seconds after it has encoded so many files, and returns how many it had."""
+    with process:
+        reached = 0
+        assert process.stdout  # noqa: S101 - it is a pipe
+        while reached < files and (line := process.stdout.readline()):
+            reached = int(line)
+        time.sleep(seconds)
+        process.kill()
+        return reached
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from indexing import SETTINGS, Bench, open_bench, ordinary_user
 from pictures import draw, encode, png_bomb
 from PIL import Image
 
+from indexer.interrupt import stop_on_interrupt
 from indexer.report import Progress
 from stylesearch.encoders.base import Encoder
 from stylesearch.errors import EncoderError, LibraryError, UsageError
@@ -296,6 +298,15 @@ def test_stop_before_the_start_does_nothing(bench: Bench) -> None:
     stop = threading.Event()
     stop.set()
     assert bench.index(stop=stop).interrupted and bench.located() == {}
+
+
+def test_first_interrupt_asks_and_second_one_interrupts() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt), stop_on_interrupt() as stop:
+        signal.raise_signal(signal.SIGINT)
+        assert stop.is_set()
+        signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 class Fussy(FakeEncoder):
