@@ -192,7 +192,8 @@ def train(experiment: Experiment, out: Path) -> nn.Module:
                 draw_curve(out / "metrics.jsonl", out / "curve.png")
 
     image.load_state_dict(averaged.state)
-    return image.eval()
+    image.eval()
+    return image  # type: ignore[no-any-return]
 
 
 def _mean_over_ranks(tensors: Sequence[Tensor]) -> None:

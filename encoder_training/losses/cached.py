@@ -32,7 +32,7 @@ def cached_backward(
     Returns:
         the loss, detached.
     """
-    chunks = inputs.split(chunk)
+    chunks = torch.split(inputs, chunk)
     states, parts = [], []
     with torch.no_grad():
         for part in chunks:
@@ -43,7 +43,7 @@ def cached_backward(
     loss.backward()  # type: ignore[no-untyped-call]
     gradient = torch.zeros_like(embeddings) if embeddings.grad is None else embeddings.grad
     after = _random_state(inputs.device)
-    for state, part, share in zip(states, chunks, gradient.split(chunk), strict=True):
+    for state, part, share in zip(states, chunks, torch.split(gradient, chunk), strict=True):
         _restore(state, inputs.device)
         model(part).backward(share)
     _restore(after, inputs.device)

@@ -52,7 +52,7 @@ def gather(local: torch.Tensor) -> torch.Tensor:
     if world_size() == 1:
         return local
     if local.requires_grad:
-        return _Gather.apply(local)  # type: ignore[no-untyped-call, no-any-return]
+        return _Gather.apply(local)  # type: ignore[no-any-return]
     parts = [torch.empty_like(local) for _ in range(world_size())]
     dist.all_gather(parts, local.contiguous())
     return torch.cat(parts)

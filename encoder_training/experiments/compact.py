@@ -1,0 +1,228 @@
+"""`compact`: the encoder that ships, from scratch on two CPU cores.
+
+    python -m encoder_training.experiments.compact --data DIR --out DIR --tag v1
+
+DIR holds train/*.parquet (docs/training.md names the sets). Two hours on two cores with AMX, of which stage 1 takes
+most; `--smoke` does one step of everything at tiny sizes. Stages, each skipped when its file is there:
+
+1. `trunk.safetensors`: SSCL over real and rendered styles, crops of 128 px.
+2. `features/*.npz`: trunk features and statistics of the whole pictures.
+3. `compact-<tag>/`: linear head by SSCL, text tower by the SigLIP loss, export.
+
+Expect the scores of docs/training.md; `python -m encoder_training.evaluate` prints them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+
+from encoder_training.data import LabelledPictures, PictureSource, RenderedSource, Share, read_parquet
+from encoder_training.evaluate import Validation, embed_with
+from encoder_training.export import TrainingData, export
+from encoder_training.head import FeatureSet, fit_head, fit_text_tower
+from encoder_training.train import Experiment, train
+from stylesearch.encoders.compact_network import Compact, CompactConfig, TextTower
+from stylesearch.images import Preprocess
+
+
+@dataclass(frozen=True)
+class Ingredient:
+    """A set of train/: its part of a trunk batch, its weight for the head, and where it comes from."""
+
+    styles: int
+    weight: float
+    licence: str
+    source: str
+
+
+RECIPE = {
+    "supagruen_artists": Ingredient(9, 4, "MIT", "StableDiffusion artist studies by SupaGruen"),
+    "icon_sets": Ingredient(8, 2.5, "MIT, Apache-2.0, CC BY 4.0 and the like, per set", "open icon sets"),
+    "aihorde_styles": Ingredient(5, 2, "MIT", "AI Horde style previews"),
+    "easydiffusion_modifiers": Ingredient(1, 1, "see source", "Easy Diffusion modifier thumbnails"),
+    "texture_shape_cue": Ingredient(1, 0.5, "CC BY 4.0", "texture-shape cue conflict, Geirhos et al. 2019"),
+}
+RENDERED = Ingredient(20, 5, "Apache-2.0", "encoder_training.renderers")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What differs between machines."""
+
+    config: CompactConfig
+    trunk_steps: int
+    times: int = 1
+    """Batches are this many times as large as the recipe says."""
+    workers: int = 1
+    rendered_styles: int = 1500
+    head_steps: int = 1000
+    text_steps: int = 3000
+    chunk: int | None = None
+
+
+CPU = Settings(CompactConfig(), trunk_steps=2200)
+SMOKE = Settings(
+    CompactConfig(
+        image_size=64, dim=16, widths=(8, 8), depths=(0, 1), projections=(4, 4), text_buckets=64, text_width=8
+    ),
+    trunk_steps=1,
+    workers=0,
+    rendered_styles=4,
+    head_steps=1,
+    text_steps=1,
+)
+
+
+def main(settings: Settings, arguments: Sequence[str] | None = None) -> Path:
+    """Runs what is not there yet.
+
+    Returns:
+        the folder of the exported weights.
+    """
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="folder with train/*.parquet")
+    parser.add_argument("--out", type=Path, required=True, help="folder for checkpoints and results")
+    parser.add_argument("--tag", default="new", help="tag of the exported weights")
+    parser.add_argument("--smoke", action="store_true", help="one step of everything, tiny sizes")
+    chosen = parser.parse_args(arguments)
+    settings = SMOKE if chosen.smoke else settings
+    chosen.out.mkdir(parents=True, exist_ok=True)
+
+    sets = [read_parquet(path) for path in sorted((chosen.data / "train").glob("*.parquet"))]
+    training, validation = zip(*(pictures.split() for pictures in sets), strict=True)
+    tower = Compact(settings.config)
+    tower.trunk.load_state_dict(_trunk(settings, training, validation, chosen.out))
+    features = [_features(settings, tower, pictures, chosen.out / "features") for pictures in training]
+    features.append(_rendered_features(settings, tower, chosen.out / "features"))
+
+    print(f"head: loss {fit_head(tower, features, settings.head_steps):.3f}")
+    texts = TextTower(settings.config)
+    tower.eval()
+    with torch.inference_mode():
+        embedded = [tower.embed_features(torch.from_numpy(each.features).float()).numpy() for each in features]
+    pairs = [
+        (each.styles, each.prompts, vectors, each.weight) for each, vectors in zip(features, embedded, strict=True)
+    ]
+    print(f"text: loss {fit_text_tower(texts, pairs, settings.text_steps):.3f}")
+    made_of = [_ingredient(each.name) for each in features]
+    data = [
+        TrainingData(each.name, len(each.styles), part.licence, part.source)
+        for each, part in zip(features, made_of, strict=True)
+    ]
+    return export(tower, texts, chosen.tag, chosen.out, data, {})
+
+
+def _ingredient(name: str) -> Ingredient:
+    return {**RECIPE, "rendered": RENDERED}.get(name, Ingredient(4, 1, "not stated", name))
+
+
+def _trunk(
+    settings: Settings, training: Sequence[LabelledPictures], validation: Sequence[LabelledPictures], out: Path
+) -> dict[str, torch.Tensor]:
+    path = out / "trunk.safetensors"
+    if not path.exists():
+        # Statistics cost more than the trunk and have nothing to learn: they wait for the head.
+        config = dataclasses.replace(settings.config, statistics=False)
+        crop = settings.config.image_size * 2 // 3
+        shares = [
+            Share(
+                PictureSource(each, decoded=settings.config.image_size), settings.times * _ingredient(each.name).styles
+            )
+            for each in training
+        ]
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        photos = _as_contents(training, settings.config.image_size)
+        shares.append(Share(RenderedSource(device, photos), settings.times * RENDERED.styles))
+        scored = [each for each in validation if len(each) > 1]
+        experiment = Experiment(
+            image=lambda: Compact(config),
+            shares=shares,
+            steps=settings.trunk_steps,
+            crop=crop,
+            chunk=settings.chunk,
+            workers=settings.workers,
+            evaluate=Validation(scored, settings.config.image_size) if scored else None,
+        )
+        trained = train(experiment, out)
+        assert isinstance(trained, Compact)  # noqa: S101 - for the type checker
+        save_file({key: value.cpu().contiguous() for key, value in trained.trunk.state_dict().items()}, path)
+    return load_file(path)
+
+
+def _as_contents(training: Sequence[LabelledPictures], side: int, count: int = 500) -> np.ndarray | None:
+    """Some pictures of the training sets for the renderers to draw anew: uint8 (N, S, S, 3)."""
+    paintings = [each for each in training if each.name != "icon_sets" and len(each) > 0]
+    if not paintings:
+        return None
+    random = np.random.default_rng(0)
+    share = -(-count // len(paintings))
+    return np.stack(
+        [
+            each.pixels(int(row), Preprocess(side))
+            for each in paintings
+            for row in random.choice(len(each), min(share, len(each)), replace=False)
+        ]
+    )
+
+
+class _Features(torch.nn.Module):
+    """Compact's features as the output of a module."""
+
+    def __init__(self, tower: Compact) -> None:
+        super().__init__()
+        self.tower = tower.eval()
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.tower.features(images)
+
+
+def _features(settings: Settings, tower: Compact, pictures: LabelledPictures, folder: Path) -> FeatureSet:
+    path = folder / f"{pictures.name}.npz"
+    if not path.exists():
+        preprocess = Preprocess(settings.config.image_size)
+        pixels = np.stack([pictures.pixels(row, preprocess) for row in range(len(pictures))])
+        _store(path, embed_with(_Features(tower), pixels, 4), pictures.styles, pictures.contents, pictures.prompts)
+    return _stored(path)
+
+
+def _rendered_features(settings: Settings, tower: Compact, folder: Path) -> FeatureSet:
+    path = folder / "rendered.npz"
+    if not path.exists():
+        source, random, images = RenderedSource(seed_offset=0), np.random.default_rng(0), 4
+        found, keys, contents, prompts = [], [], [], []
+        each = min(32, settings.rendered_styles)
+        for group in range(settings.rendered_styles // each):
+            drawn = source.draw(random, each, images, settings.config.image_size)
+            found.append(embed_with(_Features(tower), drawn.pixels.numpy(), 4))
+            keys += drawn.keys
+            prompts += drawn.prompts
+            contents += [f"{group}/{content}" for content in range(images)] * each
+        _store(path, np.concatenate(found), keys, contents, prompts)
+    return _stored(path, grouped=True)
+
+
+def _store(
+    path: Path, features: np.ndarray, styles: Sequence[str], contents: Sequence[str], prompts: Sequence[str]
+) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.savez(path, features=features.astype(np.float16), styles=styles, contents=contents, prompts=prompts)
+
+
+def _stored(path: Path, grouped: bool = False) -> FeatureSet:
+    with np.load(path, allow_pickle=False) as file:
+        styles, contents, prompts = (file[key].tolist() for key in ("styles", "contents", "prompts"))
+        groups = [content.partition("/")[0] for content in contents] if grouped else None
+        weight = _ingredient(path.stem).weight
+        return FeatureSet(path.stem, file["features"], styles, contents, prompts, weight, groups)
+
+
+if __name__ == "__main__":
+    main(CPU)

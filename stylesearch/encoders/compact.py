@@ -1,0 +1,131 @@
+"""`compact:<tag>`: the encoder that ships in the package and needs no network, image and text tower.
+
+It reads one folder, `weights/compact-<tag>/`: a manifest and the safetensors files that the manifest names.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from stylesearch.encoders.base import Encoder
+from stylesearch.encoders.compact_network import Compact, CompactConfig, ConvNorm, TextTower
+from stylesearch.encoders.compute import device_and_dtype, weights_digest
+from stylesearch.errors import EncoderError
+from stylesearch.images import Preprocess
+
+WEIGHTS = Path(__file__).parent / "weights"
+FORMAT = 1
+_CHUNK = 4  # pictures at a time on a CPU: their intermediate maps then stay in its cache, which is a third faster
+
+
+class CompactEncoder(Encoder):
+    """The shipped encoder.
+
+    Args:
+        name: `compact:<tag>`, a folder `compact-<tag>` under `weights`; or "compact" for the newest tag.
+        dtype: what the convolutions compute in; see `device_and_dtype`. Statistics and heads are float32 everywhere.
+        weights: folder that holds the folders of weights.
+
+    Raises:
+        EncoderError: no such tag, or its files are damaged, incomplete or of another format.
+    """
+
+    def __init__(self, name: str, dtype: str | None = None, weights: Path = WEIGHTS) -> None:
+        folder = _folder(name, weights)
+        manifest = _read_manifest(folder)
+        state = _read_tensors(folder, manifest["files"])
+        config = CompactConfig.from_json(manifest["network"])
+        tower, texts = Compact(config), TextTower(config)
+        _fill(tower, "image.", state, folder)
+        _fill(texts, "text.", state, folder)
+        self.name = f"compact:{manifest['tag']}"
+        self.dim = config.dim
+        self.preprocess = Preprocess(manifest["image_size"], manifest["fit"], manifest["resampling"])
+        self._device, compute = device_and_dtype(dtype)
+        self.dtype = str(compute).removeprefix("torch.")
+        # The digest is of the weights as they were read; fusing and casting follow from `dtype`.
+        self.fingerprint = weights_digest(tower, weights_digest(texts), self.dtype, manifest["network"])
+        self._tower, self._texts = _for_inference(tower, compute, self._device), texts.eval().to(self._device)
+
+    def _embed(self, pixels: np.ndarray) -> np.ndarray:
+        chunk = _CHUNK if self._device.type == "cpu" else len(pixels)
+        with torch.inference_mode():
+            parts = []
+            for start in range(0, len(pixels), chunk):
+                batch = torch.from_numpy(np.ascontiguousarray(pixels[start : start + chunk])).to(self._device)
+                parts.append(self._tower(batch.permute(0, 3, 1, 2).float() / 255).cpu())
+            return torch.cat(parts).numpy()
+
+    def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
+        """See `Encoder.embed_texts`; any text has a vector, also one of unknown words."""
+        if not texts:
+            return np.empty((0, self.dim), np.float32)
+        with torch.inference_mode():
+            return self._unit(self._texts(list(texts)).cpu().numpy())
+
+
+def _folder(name: str, weights: Path) -> Path:
+    tags = sorted(path.name.removeprefix("compact-") for path in weights.glob("compact-*") if path.is_dir())
+    if not tags:
+        raise EncoderError(f"There are no weights of a compact encoder in '{weights}'. Install the package again.")
+    tag = name.partition(":")[2] or tags[-1]
+    if tag not in tags:
+        raise EncoderError(f"There is no encoder '{name}'. There is: {', '.join(f'compact:{tag}' for tag in tags)}.")
+    return weights / f"compact-{tag}"
+
+
+def _read_manifest(folder: Path) -> dict[str, Any]:
+    path = folder / "manifest.json"
+    try:
+        manifest: dict[str, Any] = json.loads(path.read_bytes())
+    except (OSError, ValueError) as exc:
+        raise EncoderError(f"The manifest '{path}' cannot be read: {exc}. Install the package again.") from exc
+    if manifest.get("format") != FORMAT:
+        raise EncoderError(
+            f"'{path}' is of format {manifest.get('format')!r}, this version reads {FORMAT}. Update stylesearch."
+        )
+    return manifest
+
+
+def _read_tensors(folder: Path, files: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
+    state: dict[str, torch.Tensor] = {}
+    for entry in files:
+        path = folder / entry["name"]
+        try:
+            data = path.read_bytes()
+        except OSError as exc:
+            raise EncoderError(f"The weights '{path}' cannot be read: {exc}. Install the package again.") from exc
+        if hashlib.sha256(data).hexdigest() != entry["sha256"]:
+            raise EncoderError(
+                f"The weights '{path}' are damaged: their SHA-256 is not the manifest's. Install the package again."
+            )
+        state |= load(data)
+    return state
+
+
+def _fill(module: torch.nn.Module, prefix: str, state: dict[str, torch.Tensor], folder: Path) -> None:
+    own = {key.removeprefix(prefix): value.float() for key, value in state.items() if key.startswith(prefix)}
+    try:
+        module.load_state_dict(own)
+    except RuntimeError as exc:
+        raise EncoderError(f"The weights in '{folder}' do not fit the network of its manifest: {exc}") from exc
+
+
+def _for_inference(tower: Compact, compute: torch.dtype, device: torch.device) -> Compact:
+    """Batch normalisation goes into the convolutions before the cast, so that it is not rounded twice."""
+    tower.eval().requires_grad_(False)
+    for module in tower.modules():
+        if isinstance(module, ConvNorm):
+            module.conv = fuse_conv_bn_eval(module.conv, module.norm)
+            module.norm = torch.nn.Identity()  # type: ignore[assignment]
+    tower.trunk.to(compute, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return tower.to(device)

@@ -1,0 +1,130 @@
+"""`compact`: what is exported is what is loaded; damaged, foreign and missing weights are refused by name."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from encoder_training.export import TrainingData, export
+from stylesearch.encoders.compact import CompactEncoder
+from stylesearch.encoders.compact_network import Compact, CompactConfig, TextTower, tokens
+from stylesearch.errors import EncoderError, UsageError
+
+TINY = CompactConfig(
+    image_size=64, dim=16, widths=(8, 16), depths=(0, 1), projections=(4, 4), text_buckets=64, text_width=8
+)
+
+
+def towers(config: CompactConfig = TINY) -> tuple[Compact, TextTower]:
+    torch.manual_seed(0)
+    tower, texts = Compact(config), TextTower(config)
+    for module in tower.modules():  # as training leaves them
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.normal_(module.running_mean, 0, 0.2)  # type: ignore[arg-type]
+            nn.init.uniform_(module.running_var, 0.5, 2)  # type: ignore[arg-type]
+            nn.init.uniform_(module.weight, 0.5, 1.5)
+    return tower.eval(), texts.eval()
+
+
+def pictures(count: int = 5, side: int = 64) -> np.ndarray:
+    """Smooth coloured pictures; pure noise has no style."""
+    coarse = torch.rand(count, 3, 8, 8, generator=torch.Generator().manual_seed(1))
+    smooth = nn.functional.interpolate(coarse, (side, side), mode="bicubic").clamp(0, 1)
+    return (smooth * 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous().numpy()
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> Path:
+    tower, texts = towers()
+    export(tower, texts, "tiny", tmp_path, [TrainingData("drawn", 3, "CC0-1.0", "here")], {"note": 1})
+    return tmp_path
+
+
+def test_what_was_exported_is_loaded(weights: Path) -> None:
+    encoder = CompactEncoder("compact:tiny", "float32", weights)
+    tower, texts = towers()
+    pixels = pictures()
+    with torch.inference_mode():
+        expected = tower(torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255).numpy()
+        expected_texts = texts(["ink wash, muted", "neon"]).numpy()
+    vectors = encoder.embed_pixels(pixels)
+    assert vectors.shape == (5, 16) and vectors.dtype == np.float32
+    # float16 on disk, and batch normalisation inside the convolutions.
+    np.testing.assert_allclose((vectors * expected).sum(1), 1, atol=1e-3)
+    np.testing.assert_allclose((encoder.embed_texts(["ink wash, muted", "neon"]) * expected_texts).sum(1), 1, atol=1e-3)
+
+
+def test_a_vector_does_not_depend_on_its_batch(weights: Path) -> None:
+    encoder = CompactEncoder("compact:tiny", "float32", weights)
+    pixels = pictures(7)
+    alone = np.concatenate([encoder.embed_pixels(pixel[None]) for pixel in pixels])
+    np.testing.assert_allclose(encoder.embed_pixels(pixels), alone, atol=1e-5)
+
+
+def test_bfloat16_is_another_fingerprint_and_nearly_the_same_vector(weights: Path) -> None:
+    full, half = (CompactEncoder("compact:tiny", dtype, weights) for dtype in ("float32", "bfloat16"))
+    assert full.fingerprint != half.fingerprint
+    cosines = (full.embed_pixels(pictures()) * half.embed_pixels(pictures())).sum(1)
+    assert cosines.min() > 0.99
+
+
+def test_without_a_tag_it_is_the_newest(weights: Path) -> None:
+    assert CompactEncoder("compact", "float32", weights).name == "compact:tiny"
+
+
+def test_texts_of_unknown_words_have_vectors_too(weights: Path) -> None:
+    encoder = CompactEncoder("compact:tiny", "float32", weights)
+    assert encoder.embed_texts(["", "水墨", "x"]).shape == (3, 16)
+    assert encoder.embed_texts([]).shape == (0, 16)
+
+
+def test_words_and_trigrams() -> None:
+    assert tokens("Ink-wash") == ["ink", "wash", "<in", "ink", "nk>", "<wa", "was", "ash", "sh>"]
+
+
+def test_damage_is_refused(weights: Path) -> None:
+    path = weights / "compact-tiny" / "image.safetensors"
+    path.write_bytes(path.read_bytes()[:-1] + b"\x01")
+    with pytest.raises(EncoderError, match=r"image\.safetensors' are damaged"):
+        CompactEncoder("compact:tiny", None, weights)
+    path.unlink()
+    with pytest.raises(EncoderError, match="cannot be read"):
+        CompactEncoder("compact:tiny", None, weights)
+
+
+def test_another_format_or_network_is_refused(weights: Path) -> None:
+    path = weights / "compact-tiny" / "manifest.json"
+    manifest = json.loads(path.read_text())
+    path.write_text(json.dumps({**manifest, "network": {**manifest["network"], "widths": [8, 24]}}))
+    with pytest.raises(EncoderError, match="do not fit the network"):
+        CompactEncoder("compact:tiny", None, weights)
+    path.write_text(json.dumps({**manifest, "format": 99}))
+    with pytest.raises(EncoderError, match="format 99"):
+        CompactEncoder("compact:tiny", None, weights)
+    path.write_text("{")
+    with pytest.raises(EncoderError, match="manifest"):
+        CompactEncoder("compact:tiny", None, weights)
+
+
+def test_an_unknown_tag_lists_what_there_is(weights: Path, tmp_path: Path) -> None:
+    with pytest.raises(EncoderError, match="There is: compact:tiny"):
+        CompactEncoder("compact:other", None, weights)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(EncoderError, match="no weights"):
+        CompactEncoder("compact", None, tmp_path / "empty")
+
+
+def test_export_refuses_what_a_package_cannot_carry(tmp_path: Path) -> None:
+    tower, texts = towers(CompactConfig(**{**TINY.to_json(), "text_buckets": 2_000_000}))
+    with pytest.raises(UsageError, match="text_buckets"):
+        export(tower, texts, "huge", tmp_path, [], {})
+    tower, texts = towers()
+    tower.head.weight.data[0, 0] = 1e6
+    with pytest.raises(UsageError, match=r"image\.head\.weight"):
+        export(tower, texts, "infinite", tmp_path, [], {})
+    assert not list(tmp_path.glob("compact-*"))
