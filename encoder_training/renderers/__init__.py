@@ -1,7 +1,7 @@
 """Procedural style renderers: any content drawn in tens of thousands of hands, offline, on any device.
 
-`sample_style` draws a style from a seed; `draw_contents` and `contents_from_images` give contents; `render` draws contents
-in styles. Everything follows from (style seed, content seed), never from the batch.
+`sample_style` draws a style from a seed; `draw_contents` and `contents_from_images` give contents; `render` draws
+contents in styles. Everything follows from (style seed, content seed), never from the batch.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from encoder_training.renderers.contents import Contents, contents_from_images, 
 from encoder_training.renderers.prompts import style_name, style_prompt
 from encoder_training.renderers.style import Family, Style, draw_parameters
 
-__all__ = ["FAMILIES", "HELD_OUT_FAMILIES", "Contents", "Style", "contents_from_images", "draw_contents", "render", "sample_style"]
+__all__ = ["FAMILIES", "HELD_OUT_FAMILIES", "Contents", "Style", "contents_from_images", "draw_contents", "render",
+           "sample_style"]
 
 _TABLE: MappingProxyType[str, Family] = MappingProxyType({
     **paint.FAMILIES, **drawing.FAMILIES, **press.FAMILIES, **vector.FAMILIES, **icons.FAMILIES, **photo.FAMILIES,
@@ -29,7 +30,8 @@ _TABLE: MappingProxyType[str, Family] = MappingProxyType({
 FAMILIES: tuple[str, ...] = tuple(_TABLE)
 """Every medium that can be drawn."""
 
-HELD_OUT_FAMILIES: tuple[str, ...] = ("gouache", "crayon", "woodblock", "duotone_icon", "instant_photo", "stained_glass")
+HELD_OUT_FAMILIES: tuple[str, ...] = ("gouache", "crayon", "woodblock", "duotone_icon", "instant_photo",
+                                      "stained_glass")
 """Families that training never sees, for the open retrieval benchmark."""
 _CACHED_PIXELS = 32_768
 """Pixels that a processor draws at once: few enough that the intermediate images stay in its cache."""
@@ -56,14 +58,15 @@ def sample_style(seed: int, families: Sequence[str] | None = None) -> Style:
 def render(styles: Sequence[Style], contents: Contents, seeds: Sequence[int]) -> Tensor:
     """Draws content i in styles[i]: float32 (N, 3, S, S) sRGB in [0, 1], on the contents' device.
 
-    seeds: N content seeds; with the style's seed they decide strokes and grain, so a picture does not depend on the batch
-    that it is drawn in.
+    seeds: N content seeds; with the style's seed they decide strokes and grain, so a picture does not depend on the
+    batch that it is drawn in.
 
     Raises:
         ValueError: `styles`, `contents` and `seeds` differ in length.
     """
     if not len(styles) == len(contents) == len(seeds):
-        raise ValueError(f"one style and one seed for each content: got {len(styles)} styles, {len(contents)} contents and {len(seeds)} seeds")
+        counts = f"{len(styles)} styles, {len(contents)} contents and {len(seeds)} seeds"
+        raise ValueError(f"one style and one seed for each content: got {counts}")
     images = torch.empty_like(contents.pixels)
     chunk = max(_CACHED_PIXELS // contents.pixels[0, 0].numel(), 1) if images.device.type == "cpu" else len(styles)
     groups: dict[str, list[int]] = {}

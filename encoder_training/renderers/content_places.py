@@ -7,7 +7,8 @@ import random
 
 from encoder_training.renderers.sketch import ACCENT, BODY, GROUND, RGB, SECOND, Sketch, smooth
 
-_SKIES: tuple[tuple[str, RGB], ...] = (("blue sky", (0.6, 0.8, 0.95)), ("sunset sky", (0.97, 0.74, 0.52)), ("pale sky", (0.88, 0.9, 0.9)),
+_SKIES: tuple[tuple[str, RGB], ...] = (("blue sky", (0.6, 0.8, 0.95)), ("sunset sky", (0.97, 0.74, 0.52)),
+                                       ("pale sky", (0.88, 0.9, 0.9)),
                                        ("night sky", (0.12, 0.15, 0.3)), ("grey sky", (0.66, 0.7, 0.74)))
 
 
@@ -27,15 +28,19 @@ def _sky(sketch: Sketch, random_: random.Random, name: str) -> str:
     for _ in range(random_.randint(0, 3)):
         x, y, width = random_.uniform(0.1, 0.9), random_.uniform(0.08, 0.32), random_.uniform(0.07, 0.13)
         colour = _vary(random_, (0.35, 0.38, 0.5) if name == "night sky" else (0.97, 0.96, 0.95), 0.02)
-        sketch.blob([(x - width * 1.4, y), (x - width * 0.8, y - width * 0.5), (x - width * 0.1, y - width * 0.75), (x + width * 0.7, y - width * 0.45),
+        sketch.blob([(x - width * 1.4, y), (x - width * 0.8, y - width * 0.5), (x - width * 0.1, y - width * 0.75),
+                     (x + width * 0.7, y - width * 0.45),
                      (x + width * 1.4, y), (x, y + width * 0.12)], colour, GROUND, (0, -0.08))
     return words
 
 
-def _ridge(sketch: Sketch, random_: random.Random, level: float, swing: float, colour: RGB, part: int, jagged: bool = False) -> list[tuple[float, float]]:
+def _ridge(sketch: Sketch, random_: random.Random, level: float, swing: float, colour: RGB, part: int,
+           jagged: bool = False) -> list[tuple[float, float]]:
     """A hill line across the picture, filled to the bottom edge; returns its points."""
     count = random_.randint(4, 6) if not jagged else random_.randint(7, 10)
-    points = [(-0.05 + 1.1 * index / count, level + swing * (random_.uniform(-1, 1) if not jagged else random_.uniform(-0.3, 0.3) + (0.7 if index % 2 else -0.7)))
+    points = [(-0.05 + 1.1 * index / count, level + swing * (random_.uniform(-1, 1) if not jagged
+                                                             else random_.uniform(-0.3, 0.3) + (0.7 if index % 2
+                                                                 else -0.7)))
               for index in range(count + 1)]
     line = points if jagged else smooth(points)
     sketch.polygon([*line, (1.05, 1.05), (-0.05, 1.05)], colour, part, (0.0, 0.12))
@@ -44,7 +49,8 @@ def _ridge(sketch: Sketch, random_: random.Random, level: float, swing: float, c
 
 def _tree(sketch: Sketch, random_: random.Random, x: float, y: float, height: float) -> None:
     green = _vary(random_, random_.choice(((0.18, 0.4, 0.2), (0.3, 0.5, 0.2), (0.72, 0.45, 0.15))), 0.05)
-    sketch.polygon([(x - height * 0.05, y), (x + height * 0.05, y), (x + height * 0.03, y - height * 0.5), (x - height * 0.03, y - height * 0.5)], (0.34, 0.24, 0.17), SECOND)
+    sketch.polygon([(x - height * 0.05, y), (x + height * 0.05, y), (x + height * 0.03, y - height * 0.5),
+                    (x - height * 0.03, y - height * 0.5)], (0.34, 0.24, 0.17), SECOND)
     if random_.random() < 0.4:
         for step in range(3):
             half = height * (0.3 - 0.075 * step)
@@ -52,15 +58,18 @@ def _tree(sketch: Sketch, random_: random.Random, x: float, y: float, height: fl
             sketch.polygon([(x - half, base), (x, base - height * 0.38), (x + half, base)], green, BODY, (-0.2, 0))
     else:
         radius = height * 0.32
-        sketch.blob([(x + radius * random_.uniform(0.8, 1.1) * math.cos(turn * 0.785), y - height * 0.68 + radius * random_.uniform(0.8, 1.1) * math.sin(turn * 0.785))
+        sketch.blob([(x + radius * random_.uniform(0.8, 1.1) * math.cos(turn * 0.785), y - height * 0.68 + radius
+                      * random_.uniform(0.8, 1.1) * math.sin(turn * 0.785))
                      for turn in range(8)], green, BODY, (-0.2, -0.2))
 
 
 def _house(sketch: Sketch, random_: random.Random, x: float, y: float, size: float) -> None:
-    wall = _vary(random_, random_.choice(((0.93, 0.9, 0.82), (0.85, 0.7, 0.55), (0.75, 0.35, 0.28), (0.7, 0.78, 0.82))), 0.04)
+    wall = _vary(random_, random_.choice(((0.93, 0.9, 0.82), (0.85, 0.7, 0.55), (0.75, 0.35, 0.28),
+                                          (0.7, 0.78, 0.82))), 0.04)
     roof = _vary(random_, random_.choice(((0.65, 0.25, 0.18), (0.35, 0.33, 0.38), (0.5, 0.35, 0.22))), 0.04)
     sketch.rectangle(x, y - size * 0.6, size, size * 0.6, wall, BODY, (0.15, 0))
-    sketch.polygon([(x - size * 0.1, y - size * 0.6), (x + size * 0.5, y - size * 1.05), (x + size * 1.1, y - size * 0.6)], roof, ACCENT, (0.15, 0))
+    sketch.polygon([(x - size * 0.1, y - size * 0.6), (x + size * 0.5, y - size * 1.05), (x + size * 1.1,
+        y - size * 0.6)], roof, ACCENT, (0.15, 0))
     sketch.rectangle(x + size * 0.4, y - size * 0.32, size * 0.2, size * 0.32, (0.35, 0.22, 0.16), SECOND)
     for left in (0.12, 0.68):
         sketch.rectangle(x + size * left, y - size * 0.45, size * 0.18, size * 0.18, (0.3, 0.4, 0.5), SECOND)
@@ -70,7 +79,8 @@ def landscape(random_: random.Random) -> Sketch:
     sky, colour = random_.choice(_SKIES)
     sketch = Sketch(colour)
     words = _sky(sketch, random_, sky)
-    for index, (depth, level, green) in enumerate(((0.85, 0.5, (0.5, 0.62, 0.6)), (0.6, 0.6, (0.45, 0.62, 0.38)), (0.4, 0.72, (0.38, 0.55, 0.25)))):
+    for index, (depth, level, green) in enumerate(((0.85, 0.5, (0.5, 0.62, 0.6)), (0.6, 0.6, (0.45, 0.62, 0.38)),
+                                                   (0.4, 0.72, (0.38, 0.55, 0.25)))):
         sketch.depth = depth
         line = _ridge(sketch, random_, level, 0.06, _vary(random_, green), SECOND if index < 2 else BODY)
         for _ in range(random_.randint(0, 3) if index else 0):
@@ -81,7 +91,8 @@ def landscape(random_: random.Random) -> Sketch:
         _house(sketch, random_, random_.uniform(0.15, 0.6), random_.uniform(0.78, 0.85), random_.uniform(0.18, 0.26))
         thing = "a house and trees"
     for _ in range(random_.randint(1, 3)):
-        _tree(sketch, random_, random_.choice((random_.uniform(0.04, 0.25), random_.uniform(0.75, 0.96))), random_.uniform(0.86, 0.97), random_.uniform(0.3, 0.5))
+        _tree(sketch, random_, random_.choice((random_.uniform(0.04, 0.25), random_.uniform(0.75, 0.96))),
+              random_.uniform(0.86, 0.97), random_.uniform(0.3, 0.5))
     sketch.caption = f"rolling hills with {thing}{words}"
     return sketch
 
@@ -93,11 +104,15 @@ def mountains(random_: random.Random) -> Sketch:
     sketch.depth = 0.85
     _ridge(sketch, random_, 0.48, 0.09, (0.6, 0.68, 0.76), SECOND, jagged=True)
     sketch.depth, sketch.subject = 0.6, True
-    for x, top, half in ((random_.uniform(0.2, 0.45), random_.uniform(0.14, 0.25), 0.4), (random_.uniform(0.55, 0.85), random_.uniform(0.22, 0.34), 0.34)):
+    for x, top, half in ((random_.uniform(0.2, 0.45), random_.uniform(0.14, 0.25), 0.4), (random_.uniform(0.55, 0.85),
+        random_.uniform(0.22, 0.34), 0.34)):
         rock = _vary(random_, (0.42, 0.45, 0.54), 0.05)
-        sketch.polygon([(x - half, 0.75), (x - half * 0.35, top + 0.2), (x, top), (x + half * 0.4, top + 0.25), (x + half, 0.75)], rock, BODY)
-        sketch.polygon([(x, top), (x + half * 0.4, top + 0.25), (x + half, 0.75), (x + half * 0.1, 0.75), (x + half * 0.02, top + 0.3)], (rock[0] * 0.7, rock[1] * 0.7, rock[2] * 0.75), BODY)
-        sketch.polygon([(x - half * 0.24, top + 0.13), (x, top), (x + half * 0.26, top + 0.16), (x + half * 0.1, top + 0.12), (x, top + 0.18), (x - half * 0.1, top + 0.11)], (0.97, 0.97, 0.99), ACCENT)
+        sketch.polygon([(x - half, 0.75), (x - half * 0.35, top + 0.2), (x, top), (x + half * 0.4, top + 0.25),
+                        (x + half, 0.75)], rock, BODY)
+        sketch.polygon([(x, top), (x + half * 0.4, top + 0.25), (x + half, 0.75), (x + half * 0.1, 0.75),
+                        (x + half * 0.02, top + 0.3)], (rock[0] * 0.7, rock[1] * 0.7, rock[2] * 0.75), BODY)
+        sketch.polygon([(x - half * 0.24, top + 0.13), (x, top), (x + half * 0.26, top + 0.16), (x + half * 0.1,
+            top + 0.12), (x, top + 0.18), (x - half * 0.1, top + 0.11)], (0.97, 0.97, 0.99), ACCENT)
     sketch.subject, sketch.depth = False, 0.4
     lake = random_.random() < 0.5
     if lake:
@@ -122,25 +137,31 @@ def sea(random_: random.Random) -> Sketch:
     sketch.depth = 0.8
     if random_.random() < 0.5:
         side = random_.choice((0, 1))
-        sketch.blob([(side, horizon - 0.02), (abs(side - 0.15), horizon - 0.14), (abs(side - 0.35), horizon - 0.06), (abs(side - 0.5), horizon + 0.02), (side, horizon + 0.05)], (0.48, 0.52, 0.42), SECOND)
+        sketch.blob([(side, horizon - 0.02), (abs(side - 0.15), horizon - 0.14), (abs(side - 0.35), horizon - 0.06),
+                     (abs(side - 0.5), horizon + 0.02), (side, horizon + 0.05)], (0.48, 0.52, 0.42), SECOND)
     water = _vary(random_, random_.choice(((0.16, 0.42, 0.6), (0.2, 0.55, 0.6), (0.3, 0.4, 0.55))), 0.05)
     sketch.depth = 0.5
     sketch.polygon([(0, horizon), (1, horizon), (1, 1), (0, 1)], water, SECOND, (0, -0.2))
     for _ in range(random_.randint(7, 12)):
         x, y = random_.uniform(-0.1, 0.9), random_.uniform(horizon + 0.04, 0.97)
         width = 0.06 + 0.2 * (y - horizon)
-        sketch.line(smooth([(x, y), (x + width * 0.5, y - 0.012), (x + width, y), (x + width * 1.5, y - 0.01)], steps=4), (0.7, 0.85, 0.9), 0.005 + 0.012 * (y - horizon), GROUND)
+        sketch.line(smooth([(x, y), (x + width * 0.5, y - 0.012), (x + width, y), (x + width * 1.5, y - 0.01)],
+                           steps=4), (0.7, 0.85, 0.9), 0.005 + 0.012 * (y - horizon), GROUND)
     sketch.subject = True
     count = random_.randint(1, 3)
     for index in range(count):
         x, y = (index + random_.uniform(0.35, 0.65)) / count, random_.uniform(horizon + 0.08, 0.84)
         scale = 0.22 + 0.55 * (y - horizon)
         sketch.depth = 1 - y
-        hull, sail = _vary(random_, (0.5, 0.25, 0.18), 0.15), _vary(random_, random_.choice(((0.96, 0.94, 0.88), (0.85, 0.3, 0.2), (0.95, 0.75, 0.3))), 0.05)
+        hull, sail = _vary(random_, (0.5, 0.25, 0.18), 0.15), _vary(random_, random_.choice(((0.96, 0.94, 0.88),
+            (0.85, 0.3, 0.2), (0.95, 0.75, 0.3))), 0.05)
         sketch.line([(x, y), (x, y - scale * 1.05)], (0.3, 0.2, 0.15), 0.012, SECOND)
-        sketch.polygon([(x + 0.012, y - scale), (x + 0.012, y - scale * 0.12), (x + scale * 0.5, y - scale * 0.12)], sail, ACCENT, (-0.15, 0))
-        sketch.polygon([(x - 0.012, y - scale * 0.85), (x - 0.012, y - scale * 0.12), (x - scale * 0.35, y - scale * 0.12)], sail, ACCENT)
-        sketch.polygon([(x - scale * 0.45, y - scale * 0.08), (x + scale * 0.55, y - scale * 0.08), (x + scale * 0.4, y + scale * 0.14), (x - scale * 0.34, y + scale * 0.14)], hull, BODY, (0, -0.2))
+        sketch.polygon([(x + 0.012, y - scale), (x + 0.012, y - scale * 0.12), (x + scale * 0.5, y - scale * 0.12)],
+                       sail, ACCENT, (-0.15, 0))
+        sketch.polygon([(x - 0.012, y - scale * 0.85), (x - 0.012, y - scale * 0.12), (x - scale * 0.35,
+            y - scale * 0.12)], sail, ACCENT)
+        sketch.polygon([(x - scale * 0.45, y - scale * 0.08), (x + scale * 0.55, y - scale * 0.08), (x + scale * 0.4,
+            y + scale * 0.14), (x - scale * 0.34, y + scale * 0.14)], hull, BODY, (0, -0.2))
     sketch.caption = f"{'a sailing boat' if count == 1 else f'{count} sailing boats'} on the sea{words}"
     return sketch
 
@@ -156,29 +177,37 @@ def city_street(random_: random.Random) -> Sketch:
         sketch.rectangle(x, top, 0.1, horizon - top + 0.02, _vary(random_, (0.62, 0.66, 0.72), 0.05), SECOND)
     sketch.depth = 0.5
     sketch.polygon([(0, horizon), (1, horizon), (1, 1), (0, 1)], (0.6, 0.58, 0.55), SECOND)
-    sketch.polygon([(vanish - 0.02, horizon), (vanish + 0.02, horizon), (0.92, 1), (0.08, 1)], (0.36, 0.37, 0.4), SECOND, (0, 0.1))
+    sketch.polygon([(vanish - 0.02, horizon), (vanish + 0.02, horizon), (0.92, 1), (0.08, 1)], (0.36, 0.37, 0.4),
+                   SECOND, (0, 0.1))
     for step in (0.3, 0.55, 0.85):
         y = horizon + (1 - horizon) * step
-        sketch.polygon([(vanish + (0.5 - vanish) * step - 0.012 * step, y - 0.05 * step), (vanish + (0.5 - vanish) * step + 0.012 * step, y - 0.05 * step),
-                        (vanish + (0.5 - vanish) * step + 0.018 * step, y + 0.03 * step), (vanish + (0.5 - vanish) * step - 0.018 * step, y + 0.03 * step)], (0.92, 0.9, 0.8), ACCENT)
+        sketch.polygon([(vanish + (0.5 - vanish) * step - 0.012 * step, y - 0.05 * step),
+                        (vanish + (0.5 - vanish) * step + 0.012 * step, y - 0.05 * step),
+                        (vanish + (0.5 - vanish) * step + 0.018 * step, y + 0.03 * step),
+                        (vanish + (0.5 - vanish) * step - 0.018 * step, y + 0.03 * step)], (0.92, 0.9, 0.8), ACCENT)
     sketch.subject = True
     for side in (0, 1):
         for near, far in ((0.55, 0.78), (0.28, 0.55), (0.0, 0.28)):
-            wall = _vary(random_, random_.choice(((0.8, 0.65, 0.5), (0.7, 0.4, 0.32), (0.75, 0.75, 0.72), (0.5, 0.55, 0.62), (0.85, 0.8, 0.65))), 0.05)
+            wall = _vary(random_, random_.choice(((0.8, 0.65, 0.5), (0.7, 0.4, 0.32), (0.75, 0.75, 0.72),
+                                                  (0.5, 0.55, 0.62), (0.85, 0.8, 0.65))), 0.05)
             sketch.depth = 0.3 + 0.4 * near
             height = random_.uniform(0.42, 0.68)
-            left, right = (vanish * near, vanish * far) if side == 0 else (1 - (1 - vanish) * near, 1 - (1 - vanish) * far)
+            left, right = (vanish * near, vanish * far) if side == 0 else (1 - (1 - vanish) * near, 1 - (1 - vanish)
+                * far)
             tops = [horizon - height * (1 - step) for step in (near, far)]
             feet = [horizon + (1 - horizon) * 0.78 * (1 - step) for step in (near, far)]
-            sketch.polygon([(left, tops[0]), (right, tops[1]), (right, feet[1]), (left, feet[0])], wall, BODY, (0.15 if side == 0 else -0.15, 0))
+            sketch.polygon([(left, tops[0]), (right, tops[1]), (right, feet[1]), (left, feet[0])], wall, BODY,
+                           (0.15 if side == 0 else -0.15, 0))
             for row in range(3):
                 for column in range(2):
                     a, b = 0.16 + 0.42 * column, 0.42 + 0.42 * column
                     corners = []
-                    for across, down in ((a, 0.1 + 0.27 * row), (b, 0.1 + 0.27 * row), (b, 0.27 + 0.27 * row), (a, 0.27 + 0.27 * row)):
+                    for across, down in ((a, 0.1 + 0.27 * row), (b, 0.1 + 0.27 * row), (b, 0.27 + 0.27 * row),
+                                         (a, 0.27 + 0.27 * row)):
                         top, foot = tops[0] + (tops[1] - tops[0]) * across, feet[0] + (feet[1] - feet[0]) * across
                         corners.append((left + (right - left) * across, top + (foot - top) * down))
-                    sketch.polygon(corners, (1.0, 0.86, 0.5) if night and random_.random() < 0.6 else (0.28, 0.34, 0.42), ACCENT if night else SECOND)
+                    sketch.polygon(corners, (1.0, 0.86, 0.5) if night and random_.random() < 0.6 else (0.28, 0.34,
+                        0.42), ACCENT if night else SECOND)
     sketch.depth = 0.15
     x = random_.choice((0.24, 0.74))
     sketch.line([(x, 0.88), (x, 0.36), (x + (0.06 if x < 0.5 else -0.06), 0.34)], (0.15, 0.15, 0.17), 0.014, BODY)
@@ -204,7 +233,8 @@ def village(random_: random.Random) -> Sketch:
     sketch.polygon([(0.42, 0.72), (0.5, 0.72), (0.75, 1.0), (0.3, 1.0)], (0.82, 0.74, 0.58), GROUND)
     sketch.depth = 0.15
     for _ in range(random_.randint(1, 3)):
-        _tree(sketch, random_, random_.choice((random_.uniform(0.02, 0.25), random_.uniform(0.78, 0.98))), random_.uniform(0.84, 0.96), random_.uniform(0.25, 0.4))
+        _tree(sketch, random_, random_.choice((random_.uniform(0.02, 0.25), random_.uniform(0.78, 0.98))),
+              random_.uniform(0.84, 0.96), random_.uniform(0.25, 0.4))
     sketch.caption = f"a village with a church tower and a path{words}"
     return sketch
 
@@ -240,7 +270,8 @@ def interior(random_: random.Random) -> Sketch:
     sketch.depth = 0.3
     lamp = left + 0.62
     sketch.line([(lamp, 0.82), (lamp, 0.42)], (0.2, 0.18, 0.16), 0.014, SECOND)
-    sketch.polygon([(lamp - 0.09, 0.44), (lamp + 0.09, 0.44), (lamp + 0.05, 0.3), (lamp - 0.05, 0.3)], (0.97, 0.88, 0.65), ACCENT)
+    sketch.polygon([(lamp - 0.09, 0.44), (lamp + 0.09, 0.44), (lamp + 0.05, 0.3), (lamp - 0.05, 0.3)],
+                   (0.97, 0.88, 0.65), ACCENT)
     sketch.ellipse(lamp, 0.82, 0.06, 0.015, (0.2, 0.18, 0.16), SECOND)
     sketch.caption = "a sofa with a cushion and a lamp in a room with a window and a picture"
     return sketch

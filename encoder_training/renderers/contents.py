@@ -48,7 +48,8 @@ class Contents:
         """The pictures at `rows`, in that order; a row may come more than once."""
         index = torch.as_tensor(rows, dtype=torch.int64, device=self.pixels.device)
         return Contents(
-            *(layer[index] for layer in (self.pixels, self.flat, self.parts, self.edges, self.depth, self.subject)),
+            self.pixels[index], self.flat[index], self.parts[index],
+            self.edges[index], self.depth[index], self.subject[index],
             captions=tuple(self.captions[row] for row in rows),
             kinds=tuple(self.kinds[row] for row in rows),
             seeds=tuple(self.seeds[row] for row in rows),
@@ -62,23 +63,25 @@ def sketch_content(seed: int) -> Sketch:
 
 
 def draw_contents(seeds: Sequence[int], size: int, device: str | torch.device = "cpu") -> Contents:
-    """Procedural scenes and icons, one per seed, of `size` x `size` pixels. The same seed gives the same picture at every size."""
+    """Procedural scenes and icons, one per seed, of `size` x `size` pixels; a seed gives one picture at every size."""
     sketches = [sketch_content(seed) for seed in seeds]
     layers = [_layers(sketch, size, torch.device(device)) for sketch in sketches]
-    stacked = [torch.stack(column) for column in zip(*layers, strict=True)]
-    return Contents(*stacked, captions=tuple(sketch.caption for sketch in sketches),
-                    kinds=tuple(sketch.kind for sketch in sketches), seeds=tuple(seeds))
+    pixels, flat, parts, edges, depth, subject = (torch.stack(column) for column in zip(*layers, strict=True))
+    return Contents(
+        pixels, flat, parts, edges, depth, subject, tuple(sketch.caption for sketch in sketches),
+        tuple(sketch.kind for sketch in sketches), tuple(seeds),
+    )
 
 
 def _layers(sketch: Sketch, size: int, device: torch.device) -> tuple[Tensor, ...]:
     """pixels, flat, parts, edges, depth, subject of one sketch, each (C, size, size)."""
     factor = oversampling(size)
     inked, filled, centre = (torch.from_numpy(layer.copy()).to(device) for layer in rasterise(sketch, size))
-    rows = [(*sketch.ground, 1.0, 0.0, 0.0, 0.0, 1.0, 0.0)]
+    rows: list[tuple[float, ...]] = [(*sketch.ground, 1.0, 0.0, 0.0, 0.0, 1.0, 0.0)]
     shading = [(0.0, 0.0, 0.0)]
     for shape in sketch.shapes[:255]:
-        parts = [float(shape.part == part) for part in (GROUND, BODY, SECOND, ACCENT)]
-        rows.append((*shape.colour, *parts, shape.depth, float(shape.subject)))
+        roles = [float(shape.part == part) for part in (GROUND, BODY, SECOND, ACCENT)]
+        rows.append((*shape.colour, *roles, shape.depth, float(shape.subject)))
         corners = np.asarray(shape.points)
         middle, reach = corners.mean(0), max(float(np.ptp(corners, axis=0).max()) / 2, 1e-3)
         slope_x, slope_y = shape.shade[0] / reach, shape.shade[1] / reach
@@ -96,7 +99,7 @@ def _layers(sketch: Sketch, size: int, device: torch.device) -> tuple[Tensor, ..
 
 
 def _pooled(table: Tensor, labels: Tensor, factor: int) -> Tensor:
-    """Looks labels (W, W) up in table (K, C) and averages over cells of `factor` x `factor`: (C, W / factor, W / factor)."""
+    """Looks labels (W, W) up in table (K, C), averaged over `factor` x `factor` cells: (C, W / factor, W / factor)."""
     total = sum(table[labels[row::factor, column::factor].long()] for row in range(factor) for column in range(factor))
     return (torch.as_tensor(total) / factor**2).permute(2, 0, 1).contiguous()
 

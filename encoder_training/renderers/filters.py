@@ -22,8 +22,9 @@ def luma(image: Tensor) -> Tensor:
     return 0.299 * image[:, :1] + 0.587 * image[:, 1:2] + 0.114 * image[:, 2:]
 
 
-def lerp(first: Tensor, second: Tensor, weight: Tensor | float) -> Tensor:
-    return first + (second - first) * weight
+def lerp(first: Tensor | float, second: Tensor | float, weight: Tensor | float) -> Tensor:
+    """`first` at weight 0, `second` at weight 1."""
+    return torch.as_tensor(first + (second - first) * weight)
 
 
 def smoothstep(low: Tensor | float, high: Tensor | float, value: Tensor) -> Tensor:
@@ -108,7 +109,7 @@ def warp(image: Tensor, shift: Tensor) -> Tensor:
 
 
 def along(image: Tensor, direction: Tensor, length: Tensor | float, steps: int = 3) -> Tensor:
-    """Averages `image` along a direction field (N, 2, S, S), `length` points to either side: line integral convolution."""
+    """Line integral convolution: the mean along directions (N, 2, S, S), `length` points to either side."""
     grid = base_grid(image)
     offset = (direction * torch.as_tensor(length, device=image.device)).permute(0, 2, 3, 1) / (POINTS * steps)
     total = image
@@ -139,14 +140,14 @@ def kuwahara(image: Tensor, radius: Tensor | float, sharpness: float = 4.0) -> T
 
 
 def contour(gray: Tensor, sigma: Tensor | float, threshold: float = 0.012) -> Tensor:
-    """Soft lines in [0, 1] along the dark side of edges: thresholded difference of Gaussians (XDoG, Winnemoller 2012)."""
+    """Soft lines in [0, 1] on the dark side of edges: a thresholded difference of Gaussians (XDoG, Winnemoller)."""
     width = torch.as_tensor(sigma, dtype=gray.dtype, device=gray.device).reshape(-1, 1, 1, 1)
     response = blur(gray, width * 1.8) - blur(gray, width)
     return smoothstep(threshold * 0.5, threshold * 2.5, response)
 
 
 def stroke(edges: Tensor, width: Tensor | float, softness: Tensor | float = 0.35) -> Tensor:
-    """Redraws thin lines (N, 1, S, S) as lines of `width` points with round ends; softness 0.1 is ink, 1 is chalk."""
+    """Redraws thin lines (N, 1, S, S) `width` points wide with round ends; softness 0.1 is ink, 1 is chalk."""
     half = torch.as_tensor(width, dtype=edges.dtype, device=edges.device).reshape(-1, 1, 1, 1) * 0.5
     spread = half.clamp_min(0.45) * 0.9
     mass = 0.75 / (math.sqrt(2 * math.pi) * (spread.square() + 0.1).sqrt())

@@ -1,7 +1,7 @@
 """Palettes and the perceptual colour space they live in.
 
-Everything that compares or mixes colours does so in OKLab (B. Ottosson, "A perceptual color space for image processing",
-2020): equal steps look equal, so that 'muted' or 'high key' mean the same for every hue.
+Everything that compares or mixes colours does so in OKLab (B. Ottosson, "A perceptual color space for image
+processing", 2020): equal steps look equal, so that 'muted' or 'high key' mean the same for every hue.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ _LMS = ((0.4122214708, 0.5363325363, 0.0514459929), (0.2119034982, 0.6806995451,
         (0.0883024619, 0.2817188376, 0.6299787005))
 _LAB = ((0.2104542553, 0.7936177850, -0.0040720468), (1.9779984951, -2.4285922050, 0.4505937099),
         (0.0259040371, 0.7827717662, -0.8086757660))
-_FROM_LAB = ((1.0, 0.3963377774, 0.2158037573), (1.0, -0.1055613458, -0.0638541728), (1.0, -0.0894841775, -1.2914855480))
+_FROM_LAB = ((1.0, 0.3963377774, 0.2158037573), (1.0, -0.1055613458, -0.0638541728), (1.0, -0.0894841775,
+    -1.2914855480))
 _FROM_LMS = ((4.0767416621, -3.3077115913, 0.2309699292), (-1.2684380046, 2.6097574011, -0.3413193965),
              (-0.0041960863, -0.7034186147, 1.7076147010))
 
@@ -83,9 +84,11 @@ def colour_name(colour: RGB) -> str:
 
 _HARMONIES: dict[str, tuple[float, float, float]] = {  # hue offsets in turns of second, accent and dark
     "monochrome": (0.01, 0.02, 0.0), "analogous": (0.08, -0.09, 0.05), "complementary": (0.05, 0.5, 0.45),
-    "split": (0.42, 0.58, 0.0), "triad": (0.333, 0.667, 0.62), "tetrad": (0.25, 0.5, 0.75), "warm-cool": (0.47, 0.06, 0.5),
+    "split": (0.42, 0.58, 0.0), "triad": (0.333, 0.667, 0.62), "tetrad": (0.25, 0.5, 0.75), "warm-cool": (0.47, 0.06,
+        0.5),
 }
-_MOODS: dict[str, tuple[float, float, float, float]] = {  # chroma low, chroma high, lightness of dark, lightness of main
+_MOODS: dict[str, tuple[float, float, float,
+                        float]] = {  # chroma low, chroma high, lightness of dark, lightness of main
     "muted": (0.02, 0.06, 0.30, 0.58), "earthy": (0.04, 0.09, 0.26, 0.52), "pastel": (0.05, 0.10, 0.48, 0.80),
     "vivid": (0.14, 0.24, 0.28, 0.62), "rich": (0.09, 0.15, 0.20, 0.48), "neon": (0.20, 0.30, 0.14, 0.68),
     "grey": (0.0, 0.012, 0.20, 0.52), "natural": (0.06, 0.12, 0.24, 0.60),

@@ -59,7 +59,8 @@ class Sketch:
             points = [(x, y), (x + width, y), (x + width, y + height), (x, y + height)]
         else:
             points = []
-            for centre_x, centre_y, start in ((x + width - corner, y + corner, -0.25), (x + width - corner, y + height - corner, 0),
+            for centre_x, centre_y, start in ((x + width - corner, y + corner, -0.25), (x + width - corner,
+                y + height - corner, 0),
                                               (x + corner, y + height - corner, 0.25), (x + corner, y + corner, 0.5)):
                 points += arc(centre_x, centre_y, corner, corner, start, start + 0.25, 6)
         self.polygon(points, colour, part, shade)

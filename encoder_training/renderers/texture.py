@@ -1,7 +1,7 @@
 """Grain: a small atlas of tileable textures, read at places that only the (style seed, content seed) pair decides.
 
-Reading a shared atlas is far cheaper than drawing fresh noise for every image, gives the same pixels on every device, and
-keeps its scale when the image's resolution changes.
+Reading a shared atlas is far cheaper than drawing fresh noise for every image, gives the same pixels on every device,
+and keeps its scale when the image's resolution changes.
 """
 
 from __future__ import annotations
@@ -37,8 +37,10 @@ def atlas(device: str) -> Tensor:
     laid = np.sin(np.arange(ATLAS_SIZE) * 2 * np.pi / 4)[:, None] * np.ones((1, ATLAS_SIZE))
     clouds = np.where(radius > 1 / 200, radius**-1.6, 0)
     speckle = _filtered(random, np.exp(-((radius / 0.16) ** 2)))
-    fibres = 0.6 * _filtered(random, np.exp(-((radius / 0.3) ** 2))) + sum(np.clip(_filtered(random, np.exp(-(((frequency_x * np.cos(turn) + frequency_y * np.sin(turn)) / 0.07) ** 2)
-                                                   - ((frequency_y * np.cos(turn) - frequency_x * np.sin(turn)) / 0.4) ** 2)) - 1.3, 0, None)
+    fibres = 0.6 * _filtered(random, np.exp(-((radius / 0.3) ** 2))) + sum(np.clip(_filtered(random,
+        np.exp(-(((frequency_x * np.cos(turn) + frequency_y * np.sin(turn)) / 0.07) ** 2)
+                                                   - ((frequency_y * np.cos(turn) - frequency_x * np.sin(turn))
+                                                      / 0.4) ** 2)) - 1.3, 0, None)
                  for turn in (0.3, 1.2, 2.1, 2.8))
     fibres = fibres - np.mean(fibres)
     layers = [
@@ -70,8 +72,9 @@ def _uniform(state: Tensor) -> Tensor:
 
 
 def scattered(seeds: Tensor, row: Tensor, column: Tensor) -> Tensor:
-    """A uniform number in [0, 1) for each lattice place: seeds (N,), row and column float (N, 1, S, S) of whole numbers."""
-    return _uniform(seeds[:, None, None, None] * 6364136223846793005 + row.long() * 7046029254386353131 + column.long() * 2862933555777941757)
+    """A uniform number in [0, 1) for each lattice place: seeds (N,), row and column whole, float (N, 1, S, S)."""
+    return _uniform(seeds[:, None, None, None] * 6364136223846793005 + row.long() * 7046029254386353131
+                    + column.long() * 2862933555777941757)
 
 
 def pair_seeds(style_seeds: Sequence[int], content_seeds: Sequence[int], device: torch.device) -> Tensor:
@@ -100,11 +103,12 @@ def read(seeds: Tensor, like: Tensor, channel: Tensor | int, scale: Tensor | flo
                          (along_x * angle.sin() + along_y * angle.cos()) * step], -1) + offset
     wrapped = place - place.floor()
     edge = wrapped * 2 - 1  # align_corners=True below would skew by one texel; the seam of one texel is invisible
-    return torch.nn.functional.grid_sample(layers, edge, mode="bilinear", padding_mode="reflection", align_corners=False)
+    return torch.nn.functional.grid_sample(layers, edge, mode="bilinear", padding_mode="reflection",
+                                           align_corners=False)
 
 
 def dice(seeds: Tensor, rows: Tensor, columns: Tensor, salt: int = 0) -> Tensor:
-    """Four uniform numbers for each lattice cell: rows, columns int64 (..., ) shared by all images; returns (N, ..., 4)."""
+    """Four uniform numbers for each lattice cell (N, ..., 4); rows and columns int64 (...)."""
     offset = (hashed(seeds, salt + 77, 2) * ATLAS_SIZE).long()
     shape = (-1,) + (1,) * rows.dim()
     row = (rows[None] + offset[:, 0].reshape(shape)) % ATLAS_SIZE
