@@ -100,10 +100,14 @@ class Preprocess:
 def fit(image: Image.Image, preprocess: Preprocess) -> np.ndarray:
     """Brings an upright picture to the encoder's square.
 
+    Args:
+        image: any mode; depth, alpha and colour profile are brought to sRGB over white, as `read_image` does.
+
     Returns:
         uint8 (S, S, 3), sRGB.
     """
-    image = image.convert("RGB")
+    if image.mode != "RGB" or "icc_profile" in image.info or image.has_transparency_data:
+        image = to_srgb(image)
     side, (width, height) = preprocess.size, image.size
     resample = Image.Resampling[preprocess.filter.upper()]
     if preprocess.mode == "squash":

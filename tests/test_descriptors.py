@@ -57,6 +57,16 @@ def test_a_batch_gives_what_single_pictures_give():
     np.testing.assert_array_equal(ENCODER.embed_batch(pictures), single)
 
 
+def test_pictures_of_any_mode_are_seen_as_people_see_them():
+    rgb = noise(5, (90, 120, 200), 30)
+    transparent = Image.merge("RGBA", [*rgb.split(), Image.new("L", rgb.size)])
+    grey = rgb.convert("L")
+    sixteen_bits = Image.fromarray(np.asarray(grey, np.uint16) * 257)
+    white, seen, expected, deep = ENCODER.embed_batch([Image.new("RGB", rgb.size, "white"), transparent, grey, sixteen_bits])
+    np.testing.assert_array_equal(seen, white)
+    np.testing.assert_array_equal(deep, expected)
+
+
 def test_no_pictures_give_no_vectors():
     assert ENCODER.embed_batch([]).shape == (0, ENCODER.dim)
 
