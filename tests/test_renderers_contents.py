@@ -58,10 +58,12 @@ def likeness(first: Tensor, second: Tensor) -> Tensor:
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_contents_stay_recognisable(family):
-    contents = draw_contents([3, 4, 14, 0], 64)
+    contents = draw_contents([3, 4, 14, 0], 96)
     own, others = [], []
     for seed in range(2):
         images = render([sample_style(40 + seed, [family])] * 4, contents, range(4))
+        if family == "badge_icon":  # the glyph sits in the middle of a tile: compare it at its own size
+            images = functional.interpolate(images[..., 18:-18, 18:-18], size=96, mode="bilinear")
         own.append(likeness(contents.pixels, images))
         others.append(likeness(contents.pixels.roll(1, 0), images))
     assert torch.stack(own).mean() > 0.3

@@ -150,8 +150,8 @@ FAMILIES: dict[str, Family] = {
             "ceramic tesserae"),
         ("glaze", ("matte stone tiles", "softly glazed tiles", "glittering glass tiles")),
         ("tesserae", ("large tesserae", "medium tesserae", "small tesserae")),
-        {"tesserae": (28, 52), "irregular": (0.15, 0.6), "gap": (0.03, 0.12), "dark_grout": (0.0, 1.0), "glaze": (0.3,
-            1.2), "saturation": (0.9, 1.5)}, _COLOURS, _LIGHT),
+        {"tesserae": (32, 58), "irregular": (0.15, 0.6), "gap": (0.02, 0.06), "dark_grout": (0.0, 1.0), "glaze": (0.2,
+            0.8), "saturation": (0.9, 1.5)}, _COLOURS, _LIGHT),
     "stained_glass": Family(
         stained_glass, ("Gothic stained glass window", "Art Nouveau leaded glass"), ("leaded coloured glass",
             "backlit stained glass"),

@@ -50,11 +50,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Write a contact sheet of procedural styles.")
     parser.add_argument("path", type=Path, help="image file to write; the ending decides the format")
     parser.add_argument("--styles", type=int, default=100)
-    parser.add_argument("--size", type=int, default=72, help="pixels of each picture (default: 72)")
+    parser.add_argument("--size", type=int, default=96, help="pixels of each picture (default: 96)")
     arguments = parser.parse_args()
     sheet = contact_sheet(styles_of_all_families(arguments.styles), CONTENT_SEEDS, arguments.size)
     arguments.path.parent.mkdir(parents=True, exist_ok=True)
-    sheet.save(arguments.path, quality=78, method=6)
+    sheet.save(arguments.path, quality=70, method=6)
     megabytes = arguments.path.stat().st_size / 1e6
     sys.stdout.write(
         f"{arguments.path}: {arguments.styles} styles x {len(CONTENT_SEEDS)} contents, {megabytes:.2f} MB\n")
