@@ -18,10 +18,14 @@ def draw_icon(random_: random.Random) -> Sketch:
     name = random_.choice(tuple(ICONS))
     sketch = Sketch(_WHITE, caption=f"an icon of {name} on a plain ground", kind="icon", subject=True, depth=0.1)
     hue = random_.random()
-    colours = [tuple(0.55 + 0.38 * math.cos(2 * math.pi * (hue + turn + channel / 3)) for channel in range(3))
-               for turn in (0.0, 0.12, 0.5)]
-    ICONS[name](sketch, random_, *colours)
+    main, second, accent = (_rainbow(hue + turn) for turn in (0.0, 0.12, 0.5))
+    ICONS[name](sketch, random_, main, second, accent)
     return sketch
+
+
+def _rainbow(turn: float) -> RGB:
+    red, green, blue = (0.55 + 0.38 * math.cos(2 * math.pi * (turn + channel / 3)) for channel in range(3))
+    return red, green, blue
 
 
 def _polar(x: float, y: float, count: int, radii: tuple[float, ...], turn: float = -0.25) -> list[Point]:

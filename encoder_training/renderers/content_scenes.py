@@ -286,7 +286,8 @@ def vehicle(random_: random.Random) -> Sketch:
     sketch.depth = 0.5
     sketch.line([(0, 0.9), (1, 0.9)], (0.9, 0.88, 0.7), 0.014, ACCENT)
     sketch.subject, sketch.depth = True, 0.2
-    wheels, radius = (0.28, 0.72), 0.085
+    wheels: tuple[float, ...] = (0.28, 0.72)
+    radius = 0.085
     if name == "car":
         sketch.polygon(smooth([(0.22, 0.6), (0.33, 0.42), (0.5, 0.38), (0.66, 0.42), (0.8, 0.6)]), darker(colour,
             0.85), BODY)

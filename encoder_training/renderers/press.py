@@ -193,7 +193,8 @@ FAMILIES: dict[str, Family] = {
         newsprint, ("newspaper halftone reproduction", "punk zine photocopy", "two-colour newsprint"),
         ("black ink on newsprint", "photocopied halftone"),
         ("pitch", _DOTS), ("wear", ("clean impression", "uneven impression", "dirty worn impression")),
-        {**_PLATE, "ruled": (0.0, 1.0), "gamma": (0.7, 1.3), "pitch": (2.4, 4.0), "line": (-0.2, 0.9), "line_width": (0.8, 1.8),
+        {**_PLATE, "ruled": (0.0, 1.0), "gamma": (0.7, 1.3), "pitch": (2.4, 4.0), "line": (-0.2, 0.9),
+         "line_width": (0.8, 1.8),
          "spot_colour": (0.0, 1.0), "exposure": (0.56, 0.76), "contrast": (0.2, 0.33), "turn": (0.3, 1.2)},
          ("grey", "earthy", "vivid"), _LIGHT, ("fibre", "grain", "speckle")),
     "risograph": Family(

@@ -11,6 +11,7 @@ from functools import lru_cache
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from encoder_training.renderers.filters import base_grid
@@ -19,11 +20,12 @@ ATLAS_SIZE = 256
 TEXTURES = ("grain", "clouds", "tooth", "laid", "canvas", "fibre", "streak", "wood", "speckle")
 
 
-def _filtered(random: np.random.Generator, response: np.ndarray) -> np.ndarray:
+def _filtered(random: np.random.Generator, response: NDArray[np.float64]) -> NDArray[np.float64]:
     """White noise shaped by a frequency response (ATLAS_SIZE, ATLAS_SIZE); periodic, mean 0, standard deviation 1."""
-    noise = np.fft.ifft2(np.fft.fft2(random.standard_normal((ATLAS_SIZE, ATLAS_SIZE))) * response).real
-    noise -= noise.mean()
-    return noise / noise.std()
+    white = random.standard_normal((ATLAS_SIZE, ATLAS_SIZE))
+    noise: NDArray[np.float64] = np.fft.ifft2(np.fft.fft2(white) * response).real
+    noise = noise - noise.mean()
+    return np.asarray(noise / noise.std())
 
 
 @lru_cache(maxsize=4)
