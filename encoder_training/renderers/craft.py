@@ -26,7 +26,7 @@ from encoder_training.renderers.style import Family
 
 def mosaic(canvas: Canvas) -> Tensor:
     source = lerp(canvas.picture, canvas.flat, 0.6)
-    cells = tiling(canvas.seeds, source, canvas["tesserae"].reshape(-1), canvas["irregular"], square=True)
+    cells = tiling(canvas.seeds, source, canvas["tesserae"].reshape(-1), canvas["irregular"])
     grout = lerp(canvas.colour(GROUND_COLOUR), canvas.colour(DARK), (canvas["dark_grout"] > 0.5).float())
     slope = cells.offset[:, :1] * canvas["angle"].cos() + cells.offset[:, 1:] * canvas["angle"].sin()
     tile = cells.colour * (1 + canvas["glaze"] * ((cells.dice - 0.5) * 0.3 - slope * 0.35))

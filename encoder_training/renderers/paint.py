@@ -77,7 +77,7 @@ def gouache(canvas: Canvas) -> Tensor:
                  variation=canvas["broken"], bristle=0.2, salt=1)
     image = lerp(calm, matte.colour, 0.6 * matte.cover)
     dry = smoothstep(0.6, 1.6, canvas.texture("streak", 2.0, canvas.habit(5) * 3.1, salt=6))
-    return canvas.outlined(image * (1 + 0.10 * dry * canvas["dry"]))
+    return canvas.outlined(image * (1 + 0.05 * dry * canvas["dry"]))
 
 
 def watercolour(canvas: Canvas) -> Tensor:

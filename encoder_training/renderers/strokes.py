@@ -108,11 +108,10 @@ class Cells:
     offset: Tensor
 
 
-def tiling(seeds: Tensor, source: Tensor, cells: Tensor, jitter: Tensor | float = 0.8, salt: int = 0,
-           square: bool = False) -> Cells:
-    """Voronoi cells of a jittered lattice of `cells` (N,) across, each in the colour of `source` at its site.
+def tiling(seeds: Tensor, source: Tensor, cells: Tensor, jitter: Tensor | float = 0.8, salt: int = 0) -> Cells:
+    """Voronoi cells of a lattice of `cells` (N,) across, each in the colour of `source` at its site.
 
-    `square` measures distance by the larger coordinate, for tesserae instead of pebbles.
+    `jitter` 0.2 gives tesserae, 0.9 pebbles.
     """
     place, random, lattice = _sites(seeds, cells, jitter, salt)
     colour = sample(source, place.clamp(0, 1)).permute(0, 2, 3, 1)
@@ -122,7 +121,7 @@ def tiling(seeds: Tensor, source: Tensor, cells: Tensor, jitter: Tensor | float 
     for x, y, red, green, blue, order in _neighbours(torch.cat([place * lattice[..., None], colour, random[..., 3:4]],
                                                                -1), grid):
         off_x, off_y = grid[..., 0] - x, grid[..., 1] - y
-        distance = torch.maximum(off_x.abs(), off_y.abs()) if square else (off_x.square() + off_y.square()).sqrt()
+        distance = (off_x.square() + off_y.square()).sqrt()
         closer = distance < nearest
         second = torch.where(closer, nearest, torch.minimum(second, distance))
         nearest = torch.where(closer, distance, nearest)
