@@ -21,7 +21,11 @@ def component(name: str) -> Callable[..., Any]:
 
 
 def on_event(key: str, act: Callable[[Any], None]) -> Callable[[], None]:
-    """A callback for the trigger `act` of the component `key`; passes on what the browser sent, which may be anything."""
+    """A callback for the trigger `act` of the component `key`.
+
+    Args:
+        act: called with what the browser sent, which may be anything.
+    """
 
     def called() -> None:
         event = st.session_state[key].act

@@ -10,7 +10,7 @@ from ui.opened import library
 from ui.wording import encoder, how_to_add, reason, verbatim
 
 _SECONDS = 3  # between two looks at a library that may be growing
-_MOST_REFUSALS = 1_000
+_MOST_REFUSALS = 200
 
 
 def show() -> None:
@@ -20,7 +20,7 @@ def show() -> None:
         _totals()
         st.subheader("Add pictures")
         st.markdown("In a terminal. Name a folder or single files; what is here already is not read again.")
-        st.code(how_to_add(library()), language="shell")
+        st.code(how_to_add(library()), language=None)
 
 
 @st.fragment(run_every=_SECONDS)
@@ -44,14 +44,16 @@ def _totals() -> None:
 
 def _refusals() -> None:
     refusals = library().refusals()
+    shown = refusals[:_MOST_REFUSALS]
     st.subheader("Files that could not be used")
-    st.dataframe(
+    st.table(
         {
-            "File": [printable(path_of_uri(refusal.stat.uri)) for refusal in refusals[:_MOST_REFUSALS]],
-            "Why": [reason(refusal.reason) for refusal in refusals[:_MOST_REFUSALS]],
-            "Details": [refusal.message for refusal in refusals[:_MOST_REFUSALS]],
+            "File": [verbatim(printable(path_of_uri(refusal.stat.uri))) for refusal in shown],
+            "Why": [reason(refusal.reason) for refusal in shown],
+            "In detail": [verbatim(refusal.message) for refusal in shown],
         },
         hide_index=True,
+        border="horizontal",
     )
-    if len(refusals) > _MOST_REFUSALS:
-        st.caption(f"The first {_MOST_REFUSALS:,} of {len(refusals):,}. All of them: `stylesearch errors --csv`")
+    if len(refusals) > len(shown):
+        st.caption(f"The first {len(shown):,} of {len(refusals):,}. All of them: `stylesearch errors`")

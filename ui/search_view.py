@@ -23,7 +23,7 @@ def show() -> None:
     opened, search = library(), state.current()
     references = chips(opened, search)
     search = _without_lost(search, {reference["key"] for reference in references})
-    with st.container(horizontal=True, vertical_alignment="center", key="search_bar"):
+    with st.container(horizontal=True, key="search_bar"):
         show_tray(references, state.notices(), _on_tray)
         show_filters(search)
     if search.like:
@@ -69,14 +69,14 @@ def _show_all(opened: Library, search: state.Search) -> None:
     assets = opened.browse(number + 1, paths=folder_globs(search.folder), formats=search.formats)
     if assets:
         tiles = [tile(opened, asset) for asset in assets[:number]]
-        heading = "Pick a picture to find more like it" if search.less else "A mix of what is here"
+        heading = "Pick a picture to find more like it" if search.less else "From your library"
         show_gallery(tiles, heading, more=_more(len(assets), number), act=_on_gallery)
     elif search.formats or search.folder:
         _say_nothing_found(search)
     else:
         st.subheader("Nothing here yet")
         st.markdown("Add a folder of pictures from a terminal. They show up here as they come in.")
-        st.code(how_to_add(opened), language="shell")
+        st.code(how_to_add(opened), language=None)
 
 
 def _more(found: int, number: int) -> bool:

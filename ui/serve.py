@@ -86,7 +86,8 @@ def _check_free(host: str, port: int) -> None:
             probe.bind(address)
     except OSError as exc:
         raise UsageError(
-            f"The page cannot be served at {host}:{port} ({exc.strerror}). Name another port: stylesearch ui --port {port + 1}"
+            f"The page cannot be served at {host}:{port} ({exc.strerror}). "
+            f"Name another port: stylesearch ui --port {port + 1}"
         ) from exc
 
 

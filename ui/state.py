@@ -39,6 +39,7 @@ COUNT_CHOICE = "count_choice"
 COUNTS = (60, 120, 250, 500)  # how many pictures to show at once
 MOST_SHOWN = 2_000
 MOST_REFERENCES = 24
+_LONGEST_FOLDER = 200
 _MOST_UPLOADS = 100  # of about 30 kB each; the oldest goes first
 
 # A reference: the id of a picture of the library, or "u" and the first 12 digits of the digest of one that was dropped.
@@ -79,13 +80,14 @@ class Search:
     def from_address(cls, parameters: Mapping[str, str]) -> Search:
         """Reads the query part of an address; what makes no sense there is left out."""
         like = _keys(parameters.get(LIKE, ""))
-        formats = {name.strip().upper() for name in parameters.get(FORMAT, "").split(",")}
+        formats = {name.upper() for name in parameters.get(FORMAT, "").split(",") if name.isalnum()}
+        folder = "".join(filter(str.isprintable, parameters.get(FOLDER, "")))
         count = parameters.get(COUNT, "")
         return cls(
             like,
             tuple(key for key in _keys(parameters.get(LESS, "")) if key not in like),
-            tuple(sorted(formats - {""})),
-            parameters.get(FOLDER, "").strip(),
+            tuple(sorted(formats)),
+            folder.strip()[:_LONGEST_FOLDER],
             int(count) if count.isdecimal() and int(count) in COUNTS else COUNTS[0],
         )
 

@@ -46,7 +46,8 @@ def show_tray(references: Sequence[dict[str, Any]], notices: Sequence[str], act:
     Args:
         references: see `chips`.
         notices: messages to show beneath.
-        act: called with {"do": "add", "files": [{"name", "data"}]}, {"do": "remove" | "turn", "key"} or {"do": "clear"}.
+        act: called with {"do": "add", "files": [{"name", "data"}]}, {"do": "remove" | "turn", "key"} or {"do": "clear"}
+            when a visitor asks for it.
     """
     data = {
         "references": list(references),

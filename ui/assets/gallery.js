@@ -23,12 +23,13 @@ class Gallery {
     this.tiles = []; // what Python sent
     this.elements = new Map(); // id -> <li>
     this.current = 0; // the tile that Tab reaches and the keyboard acts on
+    this.opened = 0; // the one that the closer look shows or has shown last
     this.list.addEventListener("click", (event) => this.clicked(event));
     this.list.addEventListener("keydown", (event) => this.pressed(event));
     this.list.addEventListener("focusin", (event) => this.setCurrent(this.indexOf(event.target)));
     this.detail.addEventListener("click", (event) => this.clickedInDetail(event));
     this.detail.addEventListener("keydown", (event) => this.pressedInDetail(event));
-    this.detail.addEventListener("close", () => this.focus(this.current));
+    this.detail.addEventListener("close", () => this.focus(this.opened));
     const more = this.find(".more");
     more.addEventListener("click", () => this.act({ do: "more" }));
     // Loads on before the end of the page comes into sight.
@@ -48,6 +49,7 @@ class Gallery {
     this.find("h2").textContent = heading;
     this.section.classList.remove("busy");
     if (!goesOn) {
+      this.opened = 0;
       if (this.detail.open) this.detail.close();
       scrollParent(this.section).scrollTop = 0;
     }
@@ -75,14 +77,9 @@ class Gallery {
 
   setCurrent(index) {
     if (index < 0) return;
-    const elements = [...this.elements.values()];
-    elements[this.current]?.querySelector(".open").setAttribute("tabindex", "-1");
-    for (const old of this.list.querySelectorAll(".current, [tabindex='0']")) {
-      old.classList.remove("current");
-      old.querySelector?.(".open")?.setAttribute("tabindex", "-1");
-    }
+    this.list.querySelector(".open[tabindex='0']")?.setAttribute("tabindex", "-1");
     this.current = index;
-    elements[index]?.querySelector(".open").setAttribute("tabindex", "0");
+    [...this.elements.values()][index]?.querySelector(".open").setAttribute("tabindex", "0");
   }
 
   focus(index) {
@@ -90,7 +87,7 @@ class Gallery {
   }
 
   act(event) {
-    this.section.classList.toggle("busy", event.do === "like");
+    this.section.classList.toggle("busy", event.do !== "more");
     this.observer.disconnect();
     this.send(event);
   }
@@ -152,6 +149,7 @@ class Gallery {
     const tile = this.tiles[index];
     if (!tile) return;
     this.setCurrent(index);
+    this.opened = index;
     const image = this.detail.querySelector("img");
     const note = this.detail.querySelector("figcaption");
     note.hidden = true;
@@ -160,8 +158,8 @@ class Gallery {
     Object.assign(image.style, { maxWidth: `${2 * tile.width}px`, maxHeight: `${2 * tile.height}px` });
     image.src = tile.thumbnail; // at hand already
     const large = new Image();
-    large.onload = () => this.current === index && (image.src = large.src);
-    large.onerror = () => this.current === index && (note.hidden = false);
+    large.onload = () => this.opened === index && (image.src = large.src);
+    large.onerror = () => this.opened === index && (note.hidden = false);
     large.src = tile.picture;
     this.detail.querySelector("h3").textContent = tile.name;
     this.detail.querySelector("dl").replaceChildren(...facts(tile));
