@@ -1,7 +1,7 @@
 """How well a library finds styles where each folder is one style: `python -m benchmarks.folder_styles LIBRARY`.
 
-Every picture is a query against all others, through `Library.search`. Printed are the share of queries whose first hit has
-the query's style (P@1), with any of that style in the first ten (hit@10), and the mean of precision@1 to precision@10.
+Every picture is a query against all others, through `Library.search`. Printed are the share of queries whose first hit
+has the query's style (P@1), with any of that style in the first ten (hit@10), and the mean of precision@1 to 10.
 """
 
 from __future__ import annotations

@@ -91,7 +91,8 @@ def _filled(folder: Path, vectors: np.ndarray) -> Library:
     for start in range(0, len(vectors), BATCH):
         rows = range(start, min(start + BATCH, len(vectors)))
         files = [
-            IndexedFile(FileStat(f"/drawn/{row}.png", 1, 1), f"{row:064x}", "PNG", 256, 256, vectors[row]) for row in rows
+            IndexedFile(FileStat(f"/drawn/{row}.png", 1, 1), f"{row:064x}", "PNG", 256, 256, vectors[row])
+            for row in rows
         ]
         library.catalog.write(space_id, scan_id, Batch(indexed=files))
     library.refresh()

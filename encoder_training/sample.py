@@ -1,4 +1,4 @@
-"""A sample library: procedural styles x contents, written as files, so that there is something real to index offline."""
+"""A sample library: procedural styles x contents, written as files: something real to index, with no download."""
 
 from __future__ import annotations
 

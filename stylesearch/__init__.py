@@ -1,10 +1,10 @@
 """Search images by style.
 
-    from stylesearch import Library, Query
+from stylesearch import Library, Query
 
-    with Library.open("archive") as library:
-        for hit in library.search(Query("reference.png", k=5)):
-            print(f"{hit.cosine:.3f}", hit.path)
+with Library.open("archive") as library:
+    for hit in library.search(Query("reference.png", k=5)):
+        print(f"{hit.cosine:.3f}", hit.path)
 """
 
 from __future__ import annotations

@@ -66,8 +66,8 @@ class LoadedReference(NamedTuple):
 class Library:
     """A searchable collection: a catalog, an encoder, a vector index and thumbnails.
 
-    Make one with `Library.create`, open one with `Library.open`; both can be used in a `with` statement. Searching is safe
-    from several threads.
+    Make one with `Library.create`, open one with `Library.open`; both can be used in a `with` statement. Searching is
+    safe from several threads.
 
     Attributes:
         folder: where `library.json`, the index and the thumbnails lie.
@@ -139,7 +139,9 @@ class Library:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def close(self) -> None:
@@ -251,7 +253,7 @@ class Library:
             return len(index)
 
     def rebuild(self) -> int:
-        """Makes the vector index anew from the catalog, without encoding anything; returns how many vectors it holds."""
+        """Makes the vector index anew from the catalog, encoding nothing; returns how many vectors it holds."""
         with self._lock:
             self._index = new_index(self.settings.index, self.space.dim)
             index = self._caught_up()
@@ -320,7 +322,8 @@ class Library:
         ids, vectors = self.catalog.vectors(self._space_id, [asset_id])
         if not len(ids):
             raise UsageError(
-                f"There is no asset {asset_id} in the library '{self.folder}', or it has no vector of {self.space.encoder}. "
-                "See the ids with: stylesearch search --json"
+                f"There is no asset {asset_id} in the library '{self.folder}', or none with a vector of "
+                f"{self.space.encoder}. See the ids with: stylesearch search --json"
             )
-        return vectors[0]
+        vector: np.ndarray = vectors[0]
+        return vector

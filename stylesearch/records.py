@@ -10,7 +10,7 @@ import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias, Union
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from stylesearch.errors import ImageReason, UsageError
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Region = Literal["whole", "background", "subject"]
 
 # What can stand for a style: a path, a decoded picture, the id of an asset of the library, or a vector of the space.
-ReferenceSource: TypeAlias = "Union[str, os.PathLike[str], Image, int, np.ndarray]"
+ReferenceSource: TypeAlias = "str | os.PathLike[str] | Image | int | np.ndarray"
 
 
 class Reference(NamedTuple):
@@ -31,7 +31,7 @@ class Reference(NamedTuple):
     weight: float
 
 
-ReferenceLike: TypeAlias = "Union[ReferenceSource, tuple[ReferenceSource, float]]"
+ReferenceLike: TypeAlias = "ReferenceSource | tuple[ReferenceSource, float]"
 
 # Counter-references steer, they do not lead: at full weight one of them cancels a reference of a similar style.
 # 0.5 lies in the range 0.25 to 0.75 usual for the negative term of Rocchio's formula (Manning et al., IIR, 9.1.1).

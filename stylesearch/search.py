@@ -17,11 +17,11 @@ from stylesearch.vectors.base import Neighbours
 def combine(
     references: np.ndarray, weights: Sequence[float], counters: np.ndarray, counter_weights: Sequence[float]
 ) -> np.ndarray:
-    """One query vector: weighted mean of the references less weighted mean of the counter-references.
+    """One query vector: weighted sum of the references less that of the counter-references.
 
-    Rocchio's formula (Manning, Raghavan, Schuetze: Introduction to Information Retrieval, 9.1.1). Each mean is scaled by
-    the references' total weight alone, so that a counter-reference of weight 0.5 counts half of a reference of weight 1
-    however many of either there are.
+    Rocchio's formula (Manning, Raghavan, Schuetze: Introduction to Information Retrieval, 9.1.1). The sums are not
+    divided by their counts, so that a counter-reference of weight 0.5 counts half of a reference of weight 1 however
+    many of either there are.
 
     Args:
         references: float32 (N, D), N >= 1, rows of unit length.

@@ -54,7 +54,8 @@ class LibrarySettings:
 
     Attributes:
         encoder: name of the encoder that fills it.
-        dtype: what the encoder computes in, "float32" or "bfloat16": fixed, so that another machine searches the same space.
+        dtype: what the encoder computes in, "float32" or "bfloat16"; fixed, so that another machine searches the
+            same space.
         catalog: SQLAlchemy URL of the catalog; None: SQLite, in the folder itself.
         index: vector engine: "exact", "faiss", or "auto" (FAISS where it is installed).
         version: version of this file's layout.

@@ -38,7 +38,9 @@ def contact_sheet(
     if target.suffix.lower() not in {".png", ".jpg", ".jpeg", ".webp", ".pdf"}:
         raise UsageError(f"The contact sheet '{target}' must end in .png, .jpg, .webp or .pdf.")
     tiles = [(read_image(reference), "reference", True) for reference in references]
-    tiles += [(read_image(thumbnail(hit.asset)), f"{hit.cosine:.3f}  {Path(printable(hit.path)).name}", False) for hit in hits]
+    tiles += [
+        (read_image(thumbnail(hit.asset)), f"{hit.cosine:.3f}  {Path(printable(hit.path)).name}", False) for hit in hits
+    ]
     columns = min(6, max(1, len(tiles)))
     rows = -(-len(tiles) // columns)
     sheet = Image.new("RGB", (GAP + columns * (TILE + GAP), GAP + rows * (TILE + CAPTION + GAP)), "white")

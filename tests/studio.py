@@ -31,7 +31,9 @@ def draw(style: str, shape: str, seed: int = 0) -> Image.Image:
     else:
         for left in range(20, 140, 30):
             pen.rectangle((left, 20, left + 14, 100), fill=figure)
-    noise = np.random.default_rng([seed, list(STYLES).index(style), SHAPES.index(shape)]).normal(0, grain, (120, 160, 3))
+    noise = np.random.default_rng([seed, list(STYLES).index(style), SHAPES.index(shape)]).normal(
+        0, grain, (120, 160, 3)
+    )
     return Image.fromarray(np.clip(np.asarray(image) + noise, 0, 255).astype(np.uint8))
 
 

@@ -46,7 +46,12 @@ def test_vectors_are_unit_float32_whatever_the_picture():
 
 def test_same_treatment_is_nearer_than_another_colour_or_grain():
     same, other, colour, grain = ENCODER.embed_batch(
-        [noise(1, (90, 120, 200), 30), noise(2, (90, 120, 200), 30), noise(3, (200, 120, 60), 30), noise(4, (90, 120, 200), 5)]
+        [
+            noise(1, (90, 120, 200), 30),
+            noise(2, (90, 120, 200), 30),
+            noise(3, (200, 120, 60), 30),
+            noise(4, (90, 120, 200), 5),
+        ]
     )
     assert same @ other > max(same @ colour, same @ grain) + 0.1
 
@@ -62,7 +67,9 @@ def test_pictures_of_any_mode_are_seen_as_people_see_them():
     transparent = Image.merge("RGBA", [*rgb.split(), Image.new("L", rgb.size)])
     grey = rgb.convert("L")
     sixteen_bits = Image.fromarray(np.asarray(grey, np.uint16) * 257)
-    white, seen, expected, deep = ENCODER.embed_batch([Image.new("RGB", rgb.size, "white"), transparent, grey, sixteen_bits])
+    white, seen, expected, deep = ENCODER.embed_batch(
+        [Image.new("RGB", rgb.size, "white"), transparent, grey, sixteen_bits]
+    )
     np.testing.assert_array_equal(seen, white)
     np.testing.assert_array_equal(deep, expected)
 

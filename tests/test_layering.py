@@ -14,7 +14,14 @@ OURS = ("stylesearch", "indexer", "encoder_training", "benchmarks", "ui")
 # From the bottom up. A module may import what stands on its own line or on a line above it.
 LAYERS = [
     ["stylesearch.errors", "stylesearch.records"],
-    ["stylesearch.settings", "stylesearch.images", "stylesearch.colour", "stylesearch.files", "stylesearch.formats", "stylesearch.tiff"],
+    [
+        "stylesearch.settings",
+        "stylesearch.images",
+        "stylesearch.colour",
+        "stylesearch.files",
+        "stylesearch.formats",
+        "stylesearch.tiff",
+    ],
     ["stylesearch.catalog", "stylesearch.encoders", "stylesearch.masking", "stylesearch.vectors"],
     ["stylesearch.scores", "stylesearch.search", "stylesearch.sheets", "stylesearch.library", "stylesearch"],
     ["indexer", "stylesearch.transfer", "encoder_training"],
@@ -30,7 +37,13 @@ STRANGERS = [
     ("encoder_training", "indexer"),
     ("benchmarks", "ui"),
 ]
-TORCH_BELONGS_TO = ("stylesearch.encoders", "stylesearch.masking", "stylesearch.transfer", "encoder_training", "benchmarks")
+TORCH_BELONGS_TO = (
+    "stylesearch.encoders",
+    "stylesearch.masking",
+    "stylesearch.transfer",
+    "encoder_training",
+    "benchmarks",
+)
 
 
 def modules() -> dict[str, Path]:

@@ -24,7 +24,9 @@ ROOT = Path(__file__).parent.parent
 
 
 def fill(library: Library, folder: Path) -> None:
-    index(library.catalog, library.encoder, [folder], thumbnails=library.thumbnails, settings=Settings.from_environment())
+    index(
+        library.catalog, library.encoder, [folder], thumbnails=library.thumbnails, settings=Settings.from_environment()
+    )
 
 
 @pytest.fixture(scope="module")
@@ -147,7 +149,8 @@ def test_searches_from_several_threads_agree(filled):
         expected = library.search(Query(draw("riso", "disc"), k=8))
         found: list[object] = []
         threads = [
-            threading.Thread(target=lambda: found.append(library.search(Query(draw("riso", "disc"), k=8)))) for _ in range(8)
+            threading.Thread(target=lambda: found.append(library.search(Query(draw("riso", "disc"), k=8))))
+            for _ in range(8)
         ]
         for thread in threads:
             thread.start()
@@ -181,6 +184,8 @@ def test_the_example_of_the_readme_runs(filled, tmp_path):
     (tmp_path / "archive").symlink_to(filled)
     for name, style in {"ink.png": "ink", "poster.jpg": "riso", "photo.jpg": "moss"}.items():
         draw(style, "disc", seed=77).save(tmp_path / name)
-    shown = subprocess.run([sys.executable, "-c", example], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    shown = subprocess.run(
+        [sys.executable, "-c", example], cwd=tmp_path, capture_output=True, text=True, check=True
+    ).stdout
     lines = shown.splitlines()
     assert len(lines) == 5 and "/ink/" in lines[0] and float(lines[0].split()[0]) > float(lines[4].split()[0])

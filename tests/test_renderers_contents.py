@@ -26,8 +26,11 @@ def test_both_kinds_are_drawn_and_captions_name_what_is_seen():
     assert all(1 < len(caption.split()) < 25 and "style" not in caption for caption in contents.captions)
 
 
-@pytest.mark.parametrize("contents", [draw_contents(range(6), 64), contents_from_images(draw_contents(range(6),
-    64).pixels)], ids=["drawn", "images"])
+@pytest.mark.parametrize(
+    "contents",
+    [draw_contents(range(6), 64), contents_from_images(draw_contents(range(6), 64).pixels)],
+    ids=["drawn", "images"],
+)
 def test_layers_have_their_shapes_and_ranges(contents):
     shapes = {"pixels": 3, "flat": 3, "parts": 4, "edges": 1, "depth": 1, "subject": 1}
     for name, channels in shapes.items():

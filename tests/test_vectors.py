@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import numpy as np
 import pytest
@@ -59,7 +60,7 @@ def assert_same(found: Neighbours, expected: Neighbours) -> None:
     np.testing.assert_allclose(found.cosines, expected.cosines, rtol=0, atol=1e-7)
 
 
-def filled(engine: type[VectorIndex], content: dict[int, np.ndarray], dim: int = DIM) -> VectorIndex:
+def filled(engine: Any, content: dict[int, np.ndarray], dim: int = DIM) -> VectorIndex:
     index = engine(dim)
     index.apply(added(list(content), np.stack(list(content.values())), 1))
     return index
@@ -166,7 +167,8 @@ def test_no_queries_no_answers(engine):
 
 def test_a_long_history_leaves_what_a_rebuild_makes(engine, tmp_path):
     rng = np.random.default_rng(10)
-    index, content = engine(DIM), {}
+    index = engine(DIM)
+    content: dict[int, np.ndarray] = {}
     for sequence in range(1, 60):
         ids = rng.permutation(120)[: rng.integers(0, 30)].astype(np.int64)
         vectors, live = unit(rng, len(ids)), rng.random(len(ids)) < 0.6
@@ -245,7 +247,7 @@ def test_a_search_is_not_disturbed_by_changes_from_another_thread(engine):
     asked = unit(rng, 3)
     expected = slow_search(content, asked, 10)
 
-    class Interrupted(engine):
+    class Interrupted(engine):  # type: ignore[valid-type, misc]  # one of two classes
         def _candidates(self, *args):
             for rows in super()._candidates(*args):
                 changer = threading.Thread(target=self.apply, args=[removed(self._table.ids[:20], self.sequence + 1)])

@@ -19,19 +19,41 @@ from encoder_training.renderers.contents import Contents, contents_from_images, 
 from encoder_training.renderers.prompts import style_name, style_prompt
 from encoder_training.renderers.style import Family, Style, draw_parameters
 
-__all__ = ["FAMILIES", "HELD_OUT_FAMILIES", "Contents", "Style", "contents_from_images", "draw_contents", "render",
-           "sample_style"]
+__all__ = [
+    "FAMILIES",
+    "HELD_OUT_FAMILIES",
+    "Contents",
+    "Style",
+    "contents_from_images",
+    "draw_contents",
+    "render",
+    "sample_style",
+]
 
-_TABLE: MappingProxyType[str, Family] = MappingProxyType({
-    **paint.FAMILIES, **drawing.FAMILIES, **press.FAMILIES, **vector.FAMILIES, **icons.FAMILIES, **photo.FAMILIES,
-    **displays.FAMILIES, **craft.FAMILIES,
-})
+_TABLE: MappingProxyType[str, Family] = MappingProxyType(
+    {
+        **paint.FAMILIES,
+        **drawing.FAMILIES,
+        **press.FAMILIES,
+        **vector.FAMILIES,
+        **icons.FAMILIES,
+        **photo.FAMILIES,
+        **displays.FAMILIES,
+        **craft.FAMILIES,
+    }
+)
 
 FAMILIES: tuple[str, ...] = tuple(_TABLE)
 """Every medium that can be drawn."""
 
-HELD_OUT_FAMILIES: tuple[str, ...] = ("gouache", "crayon", "woodblock", "duotone_icon", "instant_photo",
-                                      "stained_glass")
+HELD_OUT_FAMILIES: tuple[str, ...] = (
+    "gouache",
+    "crayon",
+    "woodblock",
+    "duotone_icon",
+    "instant_photo",
+    "stained_glass",
+)
 """Families that training never sees, for the open retrieval benchmark."""
 _CACHED_PIXELS = 32_768
 """Pixels that a processor draws at once: few enough that the intermediate images stay in its cache."""
@@ -74,7 +96,7 @@ def render(styles: Sequence[Style], contents: Contents, seeds: Sequence[int]) ->
         groups.setdefault(style.family, []).append(row)
     for family, rows in groups.items():
         for start in range(0, len(rows), chunk):
-            part = rows[start:start + chunk]
+            part = rows[start : start + chunk]
             canvas = Canvas([styles[row] for row in part], contents.select(part), [seeds[row] for row in part])
             images[torch.as_tensor(part, device=images.device)] = canvas.finished(_TABLE[family].draw(canvas))
     return images

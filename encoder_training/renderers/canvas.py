@@ -26,8 +26,9 @@ class Canvas:
         self.size = contents.pixels.shape[-1]
         self.count = len(styles)
         self._names = {name: column for column, (name, _) in enumerate(styles[0].parameters)}
-        self._values = torch.tensor([[value for _, value in style.parameters] for style in styles],
-                                    dtype=torch.float32, device=self.device)
+        self._values = torch.tensor(
+            [[value for _, value in style.parameters] for style in styles], dtype=torch.float32, device=self.device
+        )
         self.palette = torch.tensor([style.palette for style in styles], dtype=torch.float32, device=self.device)
         self.paper_channel = torch.tensor([TEXTURES.index(style.paper) for style in styles], device=self.device)
         self.style_seeds = torch.tensor([style.seed for style in styles], dtype=torch.int64, device=self.device)
@@ -70,8 +71,9 @@ class Canvas:
     @cached_property
     def jitter(self) -> Tensor:
         """The unsteadiness of the hand: displacement (N, 2, S, S) in points, of size `wobble`."""
-        return torch.cat([self.texture("clouds", 1.4, salt=91), self.texture("clouds", 1.4, salt=92)],
-                         1) * self["wobble"]
+        return (
+            torch.cat([self.texture("clouds", 1.4, salt=91), self.texture("clouds", 1.4, salt=92)], 1) * self["wobble"]
+        )
 
     @cached_property
     def _lab(self) -> Tensor:
@@ -99,8 +101,11 @@ class Canvas:
 
     def lines(self, width: Tensor | float | None = None, softness: Tensor | float | None = None) -> Tensor:
         """Outlines of the content, (N, 1, S, S) in [0, 1], drawn by the style's hand."""
-        edges = stroke(self.contents.edges, self["line_width"] if width is None else width, self["line_softness"]
-                       if softness is None else softness)
+        edges = stroke(
+            self.contents.edges,
+            self["line_width"] if width is None else width,
+            self["line_softness"] if softness is None else softness,
+        )
         return warp(edges, self.jitter)
 
     def _graded(self, lab: Tensor) -> Tensor:
@@ -114,7 +119,8 @@ class Canvas:
         hue = (lab[:, 1:] - mean[:, 1:] * pull * 0.7) * self["saturation"] + home * pull * 0.5 + cast
         level = self._lit(level)
         distance = (level - palette[:, :, 0, None, None]).square() + 1.5 * (
-            (hue[:, :1] - palette[:, :, 1, None, None]).square() + (hue[:, 1:] - palette[:, :, 2, None, None]).square())
+            (hue[:, :1] - palette[:, :, 1, None, None]).square() + (hue[:, 1:] - palette[:, :, 2, None, None]).square()
+        )
         weight = (-distance / self["palette_softness"]).softmax(1)
         nearest = torch.einsum("nkhw,nkc->nchw", weight, palette)
         level = lerp(level, nearest[:, :1], pull * 0.35)

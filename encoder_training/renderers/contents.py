@@ -48,8 +48,12 @@ class Contents:
         """The pictures at `rows`, in that order; a row may come more than once."""
         index = torch.as_tensor(rows, dtype=torch.int64, device=self.pixels.device)
         return Contents(
-            self.pixels[index], self.flat[index], self.parts[index],
-            self.edges[index], self.depth[index], self.subject[index],
+            self.pixels[index],
+            self.flat[index],
+            self.parts[index],
+            self.edges[index],
+            self.depth[index],
+            self.subject[index],
             captions=tuple(self.captions[row] for row in rows),
             kinds=tuple(self.kinds[row] for row in rows),
             seeds=tuple(self.seeds[row] for row in rows),
@@ -68,8 +72,15 @@ def draw_contents(seeds: Sequence[int], size: int, device: str | torch.device = 
     layers = [_layers(sketch, size, torch.device(device)) for sketch in sketches]
     pixels, flat, parts, edges, depth, subject = (torch.stack(column) for column in zip(*layers, strict=True))
     return Contents(
-        pixels, flat, parts, edges, depth, subject, tuple(sketch.caption for sketch in sketches),
-        tuple(sketch.kind for sketch in sketches), tuple(seeds),
+        pixels,
+        flat,
+        parts,
+        edges,
+        depth,
+        subject,
+        tuple(sketch.caption for sketch in sketches),
+        tuple(sketch.kind for sketch in sketches),
+        tuple(seeds),
     )
 
 
@@ -88,7 +99,7 @@ def _layers(sketch: Sketch, size: int, device: torch.device) -> tuple[Tensor, ..
         shading.append((slope_x, slope_y, -(slope_x * middle[0] + slope_y * middle[1])))
     table = torch.tensor(rows, dtype=torch.float32, device=device)
     pooled = _pooled(table, inked, factor)
-    nearest = inked[factor // 2::factor, factor // 2::factor].long()
+    nearest = inked[factor // 2 :: factor, factor // 2 :: factor].long()
     slope = torch.tensor(shading, dtype=torch.float32, device=device)[nearest]
     grid = base_grid(pooled[None])[0]
     shade = slope[..., 0] * grid[..., 0] + slope[..., 1] * grid[..., 1] + slope[..., 2]
@@ -113,9 +124,9 @@ def _boundaries(labels: Tensor, width: int) -> Tensor:
     for first, second in ((labels[:, :-reach], labels[:, reach:]), (labels[:-reach], labels[reach:])):
         changed = (first != second).float()
         if changed.shape[0] == size:
-            result[:, before:size - after] = torch.maximum(result[:, before:size - after], changed)
+            result[:, before : size - after] = torch.maximum(result[:, before : size - after], changed)
         else:
-            result[before:size - after] = torch.maximum(result[before:size - after], changed)
+            result[before : size - after] = torch.maximum(result[before : size - after], changed)
     return result
 
 
@@ -144,8 +155,17 @@ def contents_from_images(images: Tensor) -> Contents:
     parts = torch.cat([1 - body - accent - second, body, second, accent], 1)
     height = base_grid(images)[..., 1][:, None].expand(count, 1, -1, -1)
     depth = (1 - 0.55 * height - 0.45 * subject).clamp(0, 1)
-    return Contents(images, from_oklab(flat_lab), parts, edges, depth, subject, captions=("",) * count,
-                    kinds=("image",) * count, seeds=tuple(range(count)))
+    return Contents(
+        images,
+        from_oklab(flat_lab),
+        parts,
+        edges,
+        depth,
+        subject,
+        captions=("",) * count,
+        kinds=("image",) * count,
+        seeds=tuple(range(count)),
+    )
 
 
 def chroma(lab: Tensor) -> Tensor:

@@ -74,8 +74,10 @@ def gradient(image: Tensor) -> tuple[Tensor, Tensor]:
     """Central differences per point along x and y, each of the shape of `image`."""
     scale = image.shape[-1] / POINTS / 2
     padded = functional.pad(image, (1, 1, 1, 1), mode="replicate")
-    return ((padded[..., 1:-1, 2:] - padded[..., 1:-1, :-2]) * scale,
-            (padded[..., 2:, 1:-1] - padded[..., :-2, 1:-1]) * scale)
+    return (
+        (padded[..., 1:-1, 2:] - padded[..., 1:-1, :-2]) * scale,
+        (padded[..., 2:, 1:-1] - padded[..., :-2, 1:-1]) * scale,
+    )
 
 
 def tangents(gray: Tensor, sigma: Tensor | float) -> tuple[Tensor, Tensor]:

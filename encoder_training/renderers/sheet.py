@@ -42,7 +42,7 @@ def contact_sheet(styles: Sequence[Style], content_seeds: Sequence[int], size: i
         for column, image in enumerate(images):
             left = (block * columns + column) * (size + _GAP) + block * 4 * _GAP
             top = row * (size + _GAP)
-            sheet[:, top:top + size, left:left + size] = image
+            sheet[:, top : top + size, left : left + size] = image
     return Image.fromarray((sheet.permute(1, 2, 0) * 255).round().byte().numpy())
 
 
@@ -57,7 +57,8 @@ def main() -> None:
     sheet.save(arguments.path, quality=70, method=6)
     megabytes = arguments.path.stat().st_size / 1e6
     sys.stdout.write(
-        f"{arguments.path}: {arguments.styles} styles x {len(CONTENT_SEEDS)} contents, {megabytes:.2f} MB\n")
+        f"{arguments.path}: {arguments.styles} styles x {len(CONTENT_SEEDS)} contents, {megabytes:.2f} MB\n"
+    )
 
 
 if __name__ == "__main__":

@@ -52,25 +52,48 @@ class Sketch:
     def line(self, points: Iterable[Point], colour: RGB, thickness: float, part: int = BODY) -> None:
         self.shapes.append(Shape(tuple(points), colour, part, self.depth, self.subject, (0.0, 0.0), thickness))
 
-    def rectangle(self, x: float, y: float, width: float, height: float, colour: RGB, part: int = BODY,
-                  shade: Point = (0.0, 0.0), corner: float = 0.0) -> None:
+    def rectangle(
+        self,
+        x: float,
+        y: float,
+        width: float,
+        height: float,
+        colour: RGB,
+        part: int = BODY,
+        shade: Point = (0.0, 0.0),
+        corner: float = 0.0,
+    ) -> None:
         """A rectangle from its top left corner, with rounded corners of radius `corner`."""
         if corner <= 0:
             points = [(x, y), (x + width, y), (x + width, y + height), (x, y + height)]
         else:
             points = []
-            for centre_x, centre_y, start in ((x + width - corner, y + corner, -0.25), (x + width - corner,
-                y + height - corner, 0),
-                                              (x + corner, y + height - corner, 0.25), (x + corner, y + corner, 0.5)):
+            for centre_x, centre_y, start in (
+                (x + width - corner, y + corner, -0.25),
+                (x + width - corner, y + height - corner, 0),
+                (x + corner, y + height - corner, 0.25),
+                (x + corner, y + corner, 0.5),
+            ):
                 points += arc(centre_x, centre_y, corner, corner, start, start + 0.25, 6)
         self.polygon(points, colour, part, shade)
 
-    def ellipse(self, x: float, y: float, radius_x: float, radius_y: float, colour: RGB, part: int = BODY,
-                shade: Point = (0.0, 0.0), turn: float = 0.0) -> None:
+    def ellipse(
+        self,
+        x: float,
+        y: float,
+        radius_x: float,
+        radius_y: float,
+        colour: RGB,
+        part: int = BODY,
+        shade: Point = (0.0, 0.0),
+        turn: float = 0.0,
+    ) -> None:
         """An ellipse about (x, y), turned by `turn` radians."""
         cosine, sine = math.cos(turn), math.sin(turn)
-        points = [(x + (px - x) * cosine - (py - y) * sine, y + (px - x) * sine + (py - y) * cosine)
-                  for px, py in arc(x, y, radius_x, radius_y, 0, 1, 40)]
+        points = [
+            (x + (px - x) * cosine - (py - y) * sine, y + (px - x) * sine + (py - y) * cosine)
+            for px, py in arc(x, y, radius_x, radius_y, 0, 1, 40)
+        ]
         self.polygon(points, colour, part, shade)
 
     def blob(self, points: Sequence[Point], colour: RGB, part: int = BODY, shade: Point = (0.0, 0.0)) -> None:
@@ -80,8 +103,10 @@ class Sketch:
 
 def arc(x: float, y: float, radius_x: float, radius_y: float, start: float, end: float, steps: int = 24) -> list[Point]:
     """Points on an ellipse's arc; `start` and `end` in turns, clockwise from the right."""
-    return [(x + radius_x * math.cos(2 * math.pi * turn), y + radius_y * math.sin(2 * math.pi * turn))
-            for turn in (start + (end - start) * step / steps for step in range(steps + 1))]
+    return [
+        (x + radius_x * math.cos(2 * math.pi * turn), y + radius_y * math.sin(2 * math.pi * turn))
+        for turn in (start + (end - start) * step / steps for step in range(steps + 1))
+    ]
 
 
 def smooth(points: Sequence[Point], closed: bool = False, steps: int = 8) -> list[Point]:
@@ -89,9 +114,13 @@ def smooth(points: Sequence[Point], closed: bool = False, steps: int = 8) -> lis
     given = np.asarray(points)
     padded = given[[-1, *range(len(given)), 0, 1]] if closed else given[[0, *range(len(given)), -1]]
     time = (np.arange(steps) / steps)[None, :, None]
-    before, here, there, after = (padded[shift:len(padded) - 3 + shift, None] for shift in range(4))
-    curve = 0.5 * (2 * here + (there - before) * time + (2 * before - 5 * here + 4 * there - after) * time**2
-                   + (3 * here - before - 3 * there + after) * time**3)
+    before, here, there, after = (padded[shift : len(padded) - 3 + shift, None] for shift in range(4))
+    curve = 0.5 * (
+        2 * here
+        + (there - before) * time
+        + (2 * before - 5 * here + 4 * there - after) * time**2
+        + (3 * here - before - 3 * there + after) * time**3
+    )
     result = [(float(x), float(y)) for x, y in curve.reshape(-1, 2)]
     return result if closed else [*result, (float(given[-1][0]), float(given[-1][1]))]
 

@@ -1,7 +1,7 @@
 """Images per second of every family.
 
-    python -m encoder_training.renderers.speed --size 128 --device cpu
-    python -m encoder_training.renderers.speed --size 224 --device cuda --batch 256
+python -m encoder_training.renderers.speed --size 128 --device cpu
+python -m encoder_training.renderers.speed --size 224 --device cuda --batch 256
 """
 
 from __future__ import annotations
@@ -43,8 +43,10 @@ def main() -> None:
         sys.stdout.write(f"{family:20s}{1 / seconds[family]:10.0f} images/s\n")
         sys.stdout.flush()
     machine = "one CPU core" if arguments.device == "cpu" else torch.cuda.get_device_name()
-    sys.stdout.write(f"{'mean family':20s}{len(seconds) / sum(seconds.values()):10.0f} images/s  "
-                     f"({arguments.size} px, batch {arguments.batch}, {machine})\n")
+    sys.stdout.write(
+        f"{'mean family':20s}{len(seconds) / sum(seconds.values()):10.0f} images/s  "
+        f"({arguments.size} px, batch {arguments.batch}, {machine})\n"
+    )
 
 
 if __name__ == "__main__":

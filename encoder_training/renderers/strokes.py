@@ -32,8 +32,13 @@ def _sites(seeds: Tensor, cells: Tensor, jitter: Tensor | float, salt: int) -> t
     rows, columns = torch.meshgrid(axis, axis, indexing="ij")
     random = dice(seeds, rows, columns, salt)
     spread = torch.as_tensor(jitter, device=seeds.device).reshape(-1, 1, 1)
-    place = torch.stack([(columns + 0.5 + spread * (random[..., 0] - 0.5)) / lattice,
-                         (rows + 0.5 + spread * (random[..., 1] - 0.5)) / lattice], -1)
+    place = torch.stack(
+        [
+            (columns + 0.5 + spread * (random[..., 0] - 0.5)) / lattice,
+            (rows + 0.5 + spread * (random[..., 1] - 0.5)) / lattice,
+        ],
+        -1,
+    )
     return place, random, lattice
 
 
@@ -42,8 +47,11 @@ def _neighbours(table: Tensor, grid: Tensor, near: bool = False) -> Iterator[lis
     count, sites, _, columns = table.shape
     flat = table.reshape(count * sites * sites, columns).T.contiguous()
     cell = (grid - 0.5 if near else grid).floor().long() + 2
-    base = torch.arange(count, device=table.device).reshape(-1, 1, 1) * (sites * sites) + cell[...,
-        1] * sites + cell[..., 0]
+    base = (
+        torch.arange(count, device=table.device).reshape(-1, 1, 1) * (sites * sites)
+        + cell[..., 1] * sites
+        + cell[..., 0]
+    )
     steps = (0, 1) if near else (-1, 0, 1)
     for down in steps:
         for across in steps:
@@ -51,10 +59,23 @@ def _neighbours(table: Tensor, grid: Tensor, near: bool = False) -> Iterator[lis
             yield [column[index] for column in flat]
 
 
-def dabs(seeds: Tensor, source: Tensor, direction: Tensor, cells: Tensor, length: Tensor | float,
-         width: Tensor | float, *,
-         jitter: Tensor | float = 0.9, edge: float = 0.35, round_ends: bool = False, size: Tensor | None = None,
-         variation: Tensor | float = 0.0, bristle: Tensor | float = 0.0, near: bool = False, salt: int = 0) -> Marks:
+def dabs(
+    seeds: Tensor,
+    source: Tensor,
+    direction: Tensor,
+    cells: Tensor,
+    length: Tensor | float,
+    width: Tensor | float,
+    *,
+    jitter: Tensor | float = 0.9,
+    edge: float = 0.35,
+    round_ends: bool = False,
+    size: Tensor | None = None,
+    variation: Tensor | float = 0.0,
+    bristle: Tensor | float = 0.0,
+    near: bool = False,
+    salt: int = 0,
+) -> Marks:
     """Oriented dabs of paint, each in the colour that `source` (N, 3, S, S) has under it.
 
     `direction` (N, 2, S, S) is the way they run, `cells` (N,) their number across the picture, `length` and `width`
@@ -62,13 +83,16 @@ def dabs(seeds: Tensor, source: Tensor, direction: Tensor, cells: Tensor, length
     `size` (N, 1, S, S) a factor up to 1, `variation` the spread of their lightness, `bristle` the depth of the brush's
     grooves. Where dabs overlap, the one that is at random on top shows.
     """
-    place, random, lattice = _sites(seeds, cells, min(jitter, 0.6) if near and isinstance(jitter, float) else jitter,
-                                    salt)
+    place, random, lattice = _sites(
+        seeds, cells, min(jitter, 0.6) if near and isinstance(jitter, float) else jitter, salt
+    )
     inside = place.clamp(0, 1)
     spread = torch.as_tensor(variation, device=source.device).reshape(-1, 1, 1, 1)
     colour = sample(source, inside).permute(0, 2, 3, 1) + (random[..., 2:3] - 0.5) * spread
-    half_length, half_width = (torch.as_tensor(value, dtype=torch.float32, device=source.device).reshape(-1, 1, 1)
-                               * 0.5 for value in (length, width))
+    half_length, half_width = (
+        torch.as_tensor(value, dtype=torch.float32, device=source.device).reshape(-1, 1, 1) * 0.5
+        for value in (length, width)
+    )
     rank = torch.exp(random[..., 3:4] * 9)
     angle = sample(direction, inside, "nearest").permute(0, 2, 3, 1) / half_length[..., None]
     if size is not None:
@@ -118,8 +142,9 @@ def tiling(seeds: Tensor, source: Tensor, cells: Tensor, jitter: Tensor | float 
     grid = base_grid(source) * lattice[..., None]
     nearest = grid.new_full(grid.shape[:3], 9.0)
     second, best = nearest.clone(), nearest.new_zeros(6, *nearest.shape)
-    for x, y, red, green, blue, order in _neighbours(torch.cat([place * lattice[..., None], colour, random[..., 3:4]],
-                                                               -1), grid):
+    for x, y, red, green, blue, order in _neighbours(
+        torch.cat([place * lattice[..., None], colour, random[..., 3:4]], -1), grid
+    ):
         off_x, off_y = grid[..., 0] - x, grid[..., 1] - y
         distance = (off_x.square() + off_y.square()).sqrt()
         closer = distance < nearest

@@ -19,14 +19,31 @@ Range = tuple[float, float]
 
 COMMON: Mapping[str, Range] = {
     # Tone: target mean and deviation of lightness, how strictly it is met, colourfulness, casts, pull to the palette.
-    "exposure": (0.44, 0.74), "contrast": (0.16, 0.28), "levelling": (0.4, 0.8), "saturation": (0.55, 1.25),
-    "warmth": (-0.025, 0.03), "tint": (-0.015, 0.015), "palette": (0.25, 0.75), "palette_softness": (0.006, 0.03),
+    "exposure": (0.44, 0.74),
+    "contrast": (0.16, 0.28),
+    "levelling": (0.4, 0.8),
+    "saturation": (0.55, 1.25),
+    "warmth": (-0.025, 0.03),
+    "tint": (-0.015, 0.015),
+    "palette": (0.25, 0.75),
+    "palette_softness": (0.006, 0.03),
     # Light: strength of each effect, and where it comes from (radians).
-    "side": (0.0, 0.0), "angle": (-3.14, 3.14), "vignette": (0.0, 0.15), "haze": (0.0, 0.2), "glow": (0.0, 0.0),
+    "side": (0.0, 0.0),
+    "angle": (-3.14, 3.14),
+    "vignette": (0.0, 0.15),
+    "haze": (0.0, 0.2),
+    "glow": (0.0, 0.0),
     "spot": (0.0, 0.0),
     # Lines (opacity, width and wobble in points), paper, and the white space that is left.
-    "line": (0.0, 0.0), "line_width": (0.8, 2.0), "line_softness": (0.25, 0.6), "wobble": (0.0, 0.5),
-    "paper": (0.0, 0.0), "paper_scale": (0.7, 1.6), "margin": (0.0, 0.0), "isolate": (0.0, 0.0), "fade": (0.0, 0.04),
+    "line": (0.0, 0.0),
+    "line_width": (0.8, 2.0),
+    "line_softness": (0.25, 0.6),
+    "wobble": (0.0, 0.5),
+    "paper": (0.0, 0.0),
+    "paper_scale": (0.7, 1.6),
+    "margin": (0.0, 0.0),
+    "isolate": (0.0, 0.0),
+    "fade": (0.0, 0.04),
 }
 """Ranges shared by all families; a family narrows or widens them."""
 
@@ -46,8 +63,14 @@ LIGHTS: Mapping[str, tuple[str, Mapping[str, Range]]] = {
 }
 """Light: its words, and the ranges it replaces."""
 
-PAPERS: Mapping[str, str] = {"grain": "smooth", "tooth": "toothed", "laid": "laid", "canvas": "canvas",
-                             "fibre": "fibrous", "speckle": "flecked"}
+PAPERS: Mapping[str, str] = {
+    "grain": "smooth",
+    "tooth": "toothed",
+    "laid": "laid",
+    "canvas": "canvas",
+    "fibre": "fibrous",
+    "speckle": "flecked",
+}
 """Paper: texture of the atlas, and its word."""
 
 

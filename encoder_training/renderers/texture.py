@@ -39,11 +39,21 @@ def atlas(device: str) -> Tensor:
     laid = np.sin(np.arange(ATLAS_SIZE) * 2 * np.pi / 4)[:, None] * np.ones((1, ATLAS_SIZE))
     clouds = np.where(radius > 1 / 200, radius**-1.6, 0)
     speckle = _filtered(random, np.exp(-((radius / 0.16) ** 2)))
-    fibres = 0.6 * _filtered(random, np.exp(-((radius / 0.3) ** 2))) + sum(np.clip(_filtered(random,
-        np.exp(-(((frequency_x * np.cos(turn) + frequency_y * np.sin(turn)) / 0.07) ** 2)
-                                                   - ((frequency_y * np.cos(turn) - frequency_x * np.sin(turn))
-                                                      / 0.4) ** 2)) - 1.3, 0, None)
-                 for turn in (0.3, 1.2, 2.1, 2.8))
+    fibres = 0.6 * _filtered(random, np.exp(-((radius / 0.3) ** 2))) + sum(
+        np.clip(
+            _filtered(
+                random,
+                np.exp(
+                    -(((frequency_x * np.cos(turn) + frequency_y * np.sin(turn)) / 0.07) ** 2)
+                    - ((frequency_y * np.cos(turn) - frequency_x * np.sin(turn)) / 0.4) ** 2
+                ),
+            )
+            - 1.3,
+            0,
+            None,
+        )
+        for turn in (0.3, 1.2, 2.1, 2.8)
+    )
     fibres = fibres - np.mean(fibres)
     layers = [
         _filtered(random, np.exp(-((radius / 0.35) ** 2))),
@@ -75,19 +85,25 @@ def _uniform(state: Tensor) -> Tensor:
 
 def scattered(seeds: Tensor, row: Tensor, column: Tensor) -> Tensor:
     """A uniform number in [0, 1) for each lattice place: seeds (N,), row and column whole, float (N, 1, S, S)."""
-    return _uniform(seeds[:, None, None, None] * 6364136223846793005 + row.long() * 7046029254386353131
-                    + column.long() * 2862933555777941757)
+    return _uniform(
+        seeds[:, None, None, None] * 6364136223846793005
+        + row.long() * 7046029254386353131
+        + column.long() * 2862933555777941757
+    )
 
 
 def pair_seeds(style_seeds: Sequence[int], content_seeds: Sequence[int], device: torch.device) -> Tensor:
     """One int64 per image, (N,), that differs for each (style seed, content seed)."""
-    pairs = [(style * 1_000_003 + content * 7_368_787 + 12_345) % (1 << 62)
-             for style, content in zip(style_seeds, content_seeds, strict=True)]
+    pairs = [
+        (style * 1_000_003 + content * 7_368_787 + 12_345) % (1 << 62)
+        for style, content in zip(style_seeds, content_seeds, strict=True)
+    ]
     return torch.tensor(pairs, dtype=torch.int64, device=device)
 
 
-def read(seeds: Tensor, like: Tensor, channel: Tensor | int, scale: Tensor | float, turn: Tensor | float = 0.0,
-         salt: int = 0) -> Tensor:
+def read(
+    seeds: Tensor, like: Tensor, channel: Tensor | int, scale: Tensor | float, turn: Tensor | float = 0.0, salt: int = 0
+) -> Tensor:
     """One texture per image, (N, 1, S, S), at an offset that `seeds` (N,) decide.
 
     `channel` indexes `TEXTURES`; `scale` is in texels per point (1 = a texel for each 1/128 of the width); `turn` is in
@@ -101,12 +117,21 @@ def read(seeds: Tensor, like: Tensor, channel: Tensor | int, scale: Tensor | flo
     step = torch.as_tensor(scale, dtype=torch.float32, device=device).reshape(-1, 1, 1) * (128 / ATLAS_SIZE)
     grid = base_grid(like) - 0.5
     along_x, along_y = grid[..., 0], grid[..., 1]
-    place = torch.stack([(along_x * angle.cos() - along_y * angle.sin()) * step,
-                         (along_x * angle.sin() + along_y * angle.cos()) * step], -1) + offset
+    place = (
+        torch.stack(
+            [
+                (along_x * angle.cos() - along_y * angle.sin()) * step,
+                (along_x * angle.sin() + along_y * angle.cos()) * step,
+            ],
+            -1,
+        )
+        + offset
+    )
     wrapped = place - place.floor()
     edge = wrapped * 2 - 1  # align_corners=True below would skew by one texel; the seam of one texel is invisible
-    return torch.nn.functional.grid_sample(layers, edge, mode="bilinear", padding_mode="reflection",
-                                           align_corners=False)
+    return torch.nn.functional.grid_sample(
+        layers, edge, mode="bilinear", padding_mode="reflection", align_corners=False
+    )
 
 
 def dice(seeds: Tensor, rows: Tensor, columns: Tensor, salt: int = 0) -> Tensor:
@@ -115,4 +140,4 @@ def dice(seeds: Tensor, rows: Tensor, columns: Tensor, salt: int = 0) -> Tensor:
     shape = (-1,) + (1,) * rows.dim()
     row = (rows[None] + offset[:, 0].reshape(shape)) % ATLAS_SIZE
     column = (columns[None] + offset[:, 1].reshape(shape)) % ATLAS_SIZE
-    return atlas(str(seeds.device))[len(TEXTURES):].permute(1, 2, 0)[row, column]
+    return atlas(str(seeds.device))[len(TEXTURES) :].permute(1, 2, 0)[row, column]

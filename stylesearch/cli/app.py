@@ -15,7 +15,7 @@ DONE, FAILED, USAGE, SOME_REFUSED = 0, 1, 2, 3
 
 
 class _Group(TyperGroup):
-    def invoke(self, ctx: typer.Context) -> Any:
+    def invoke(self, ctx: Any) -> Any:  # typer.Context; its base class is private to Typer
         """Runs the command; an error raised on purpose becomes its message and an exit code."""
         try:
             return super().invoke(ctx)
@@ -41,7 +41,11 @@ app = typer.Typer(
 LibraryOption = Annotated[
     Path | None,
     typer.Option(
-        "--library", "-l", help="Folder of the library.", envvar="STYLESEARCH_LIBRARY", show_default="./stylesearch-library"
+        "--library",
+        "-l",
+        help="Folder of the library.",
+        envvar="STYLESEARCH_LIBRARY",
+        show_default="./stylesearch-library",
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]

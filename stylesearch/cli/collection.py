@@ -24,9 +24,7 @@ def init(
     folder: Annotated[
         Path | None, typer.Argument(help="Folder of the new library.", show_default="./stylesearch-library")
     ] = None,
-    encoder: Annotated[
-        str | None, typer.Option(help="Encoder that fills it.", show_default="the embedded one")
-    ] = None,
+    encoder: Annotated[str | None, typer.Option(help="Encoder that fills it.", show_default="the embedded one")] = None,
     catalog: Annotated[str | None, typer.Option(help="Database URL.", show_default="SQLite, in the folder")] = None,
     index: Annotated[IndexKind, typer.Option(help="Vector engine.")] = "auto",
     as_json: JsonOption = False,
@@ -72,7 +70,9 @@ def status(library: LibraryOption = None, as_json: JsonOption = False) -> None:
 
 
 @app.command(
-    epilog=examples("stylesearch errors", "stylesearch errors --csv > refused.csv", "stylesearch index PATH --retry-failed")
+    epilog=examples(
+        "stylesearch errors", "stylesearch errors --csv > refused.csv", "stylesearch index PATH --retry-failed"
+    )
 )
 def errors(
     library: LibraryOption = None,

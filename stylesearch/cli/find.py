@@ -35,7 +35,7 @@ def search(
     path: Annotated[
         list[str] | None, typer.Option("--path", "-p", help="Only files that match, such as 'posters/**'. Repeatable.")
     ] = None,
-    format: Annotated[  # noqa: A002  (the name of the option)
+    format: Annotated[
         list[str] | None, typer.Option("--format", "-f", help="Only this format, such as png. Repeatable.")
     ] = None,
     include_references: Annotated[

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     )
 )
 def index(
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH", help="Folders and files. They are read, never changed.")],
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="PATH", help="Folders and files. They are read, never changed.")
+    ],
     library: LibraryOption = None,
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Try files again that were refused and have not changed since.")
@@ -81,7 +83,9 @@ def _print_report(report: Report) -> None:
         typer.echo("Interrupted; what was done is kept. Run the same command again to go on.", err=True)
 
 
-@app.command(epilog=examples("stylesearch sample pictures", "stylesearch sample pictures --styles 100 --contents 6 --seed 1"))
+@app.command(
+    epilog=examples("stylesearch sample pictures", "stylesearch sample pictures --styles 100 --contents 6 --seed 1")
+)
 def sample(
     folder: Annotated[Path, typer.Argument(help="Folder to draw into; empty or new.")],
     styles: Annotated[int, typer.Option(help="How many styles.")] = 40,

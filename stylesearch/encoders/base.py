@@ -95,4 +95,5 @@ class Encoder(ABC):
         if not np.isfinite(norms).all() or (norms == 0).any():
             bad = np.flatnonzero(~np.isfinite(norms[:, 0]) | (norms[:, 0] == 0))
             raise EncoderError(f"{self.name} gave no usable vector for images {bad.tolist()} of the batch.")
-        return vectors / norms
+        unit: np.ndarray = vectors / norms
+        return unit

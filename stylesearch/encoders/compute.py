@@ -99,4 +99,5 @@ class TorchEncoder(Encoder):
         with torch.inference_mode():
             batch = torch.from_numpy(np.ascontiguousarray(pixels)).to(self._device).permute(0, 3, 1, 2)
             batch = ((batch - self._mean) / self._std).to(self._torch_dtype)
-            return self._tower(batch).float().cpu().numpy()
+            vectors: np.ndarray = self._tower(batch).float().cpu().numpy()
+        return vectors

@@ -1,7 +1,7 @@
 """`descriptors:lab-gradient`: a training-free baseline in NumPy.
 
-Colour as a joint histogram in CIELAB, texture as histograms of gradient magnitude and orientation at four scales. It needs
-no weights and knows nothing of content; a trained encoder that does not beat it has learnt nothing about style.
+Colour as a joint histogram in CIELAB, texture as histograms of gradient magnitude and orientation at four scales. It
+needs no weights and knows nothing of content; a trained encoder that does not beat it has learnt nothing about style.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ ORIENTATION_BINS = 8
 MAX_MAGNITUDE = np.log(60.0)  # log1p of a gradient in L* units per pixel; steeper ones are rare
 
 # Means of the square-rooted magnitude histograms, finest scale first, over four public sets of generated art and icons.
-# Every picture has many weak and few strong gradients; cosine sees the differences only once that common part is taken off.
+# Every picture has many weak and few strong gradients; cosine sees the differences once that common part is taken off.
 _MAGNITUDE_MEAN = np.array(
     [
         [0.51, 0.29, 0.27, 0.26, 0.26, 0.25, 0.24, 0.22, 0.19, 0.15, 0.11, 0.08],
@@ -33,7 +33,8 @@ _MAGNITUDE_MEAN = np.array(
 
 # Linear sRGB to XYZ and the D65 white point: IEC 61966-2-1 and CIE 15.
 _RGB_TO_XYZ = np.array(
-    [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]], np.float32
+    [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]],
+    np.float32,
 )
 _WHITE = np.array([0.95047, 1.0, 1.08883], np.float32)
 _TO_LINEAR = np.arange(256, dtype=np.float32) / 255

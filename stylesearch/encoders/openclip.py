@@ -1,7 +1,7 @@
 """`openclip:*`: any model of open_clip, SigLIP above all, by published tag, checkpoint file or folder.
 
     openclip:ViT-B-16-SigLIP/webli                  a published tag; downloaded once, needs a network the first time
-    openclip:ViT-B-16-SigLIP@/models/mine.safetensors    an architecture of open_clip and a local checkpoint of all of it
+    openclip:ViT-B-16-SigLIP@/models/mine.safetensors    an architecture of open_clip and a whole checkpoint of it
     openclip:@/models/mine                          a folder with `open_clip_config.json` and weights, as
                                                     `open_clip.push_to_hf_hub` writes it
 
@@ -103,7 +103,11 @@ def _load(architecture: str, tag: str | None, local: Path | None) -> tuple[Any, 
     model = open_clip.create_model(architecture, pretrained=str(local), require_pretrained=True)
     defaults = open_clip.get_model_preprocess_cfg(model)
     published = open_clip.get_pretrained_cfg(architecture, tags[0])
-    return model, {**defaults, **{key: published[key] for key in defaults if published.get(key) is not None}}, architecture
+    return (
+        model,
+        {**defaults, **{key: published[key] for key in defaults if published.get(key) is not None}},
+        architecture,
+    )
 
 
 @contextmanager
