@@ -327,8 +327,7 @@ def test_a_link_of_another_library_is_explained(page):
 def test_the_library_view_counts_and_explains(page, library):
     page.goto("/library")
     page.get_by_text("Files that could not be used").wait_for()
-    metrics = page.get_by_test_id("stMetric").all_text_contents()
-    assert any("Pictures" in text and str(PICTURES) in text for text in metrics)
+    page.get_by_test_id("stMetric").filter(has_text=f"Pictures{PICTURES}").wait_for()
     row = page.get_by_role("row", name="notes.png")
     assert "Not a picture" in row.text_content()
     assert str(library.folder) in page.get_by_test_id("stCode").text_content()
