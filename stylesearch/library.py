@@ -22,7 +22,7 @@ from stylesearch.errors import ImageError, LibraryError, UsageError
 from stylesearch.files import read_bytes
 from stylesearch.images import load_pixels, read_image
 from stylesearch.images import thumbnail as thumbnail_of
-from stylesearch.records import Asset, Counts, Hit, Limits, Query, Reference, Refusal, Space
+from stylesearch.records import Asset, Counts, Hit, Limits, Query, Reference, Refusal, Space, StyleText
 from stylesearch.search import as_unit_vector, combine, to_hits
 from stylesearch.settings import LIBRARY_FILE, IndexKind, LibrarySettings, Settings
 from stylesearch.vectors import VectorIndex, new_index, open_index
@@ -177,6 +177,7 @@ class Library:
             ImageError: a reference cannot be read as an image.
             UsageError: a reference is no asset of this library, or references cancel out.
             SpaceMismatchError: a vector is not of this library's space.
+            EncoderError: a text, and an encoder without a text tower.
         """
         positives, negatives = query.positives(), query.negatives()
         vectors, own_ids = self._resolve(positives + negatives)
@@ -302,7 +303,9 @@ class Library:
         pixels: dict[int, np.ndarray] = {}
         digests: list[str] = []
         for row, (source, _) in enumerate(references):
-            if isinstance(source, np.ndarray):
+            if isinstance(source, StyleText):
+                vectors[row] = self.encoder.embed_texts([str(source)])[0]
+            elif isinstance(source, np.ndarray):
                 vectors[row] = as_unit_vector(source, self.space)
             elif isinstance(source, (int, np.integer)):
                 vectors[row] = self._vector_of_asset(int(source))

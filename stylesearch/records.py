@@ -24,8 +24,14 @@ Region = Literal["whole", "background", "subject"]
 ReferenceSource: TypeAlias = "str | os.PathLike[str] | Image | int | np.ndarray"
 
 
+class StyleText(str):
+    """A style in words ("ink wash, muted") where a plain `str` would be a path."""
+
+    __slots__ = ()
+
+
 class Reference(NamedTuple):
-    """One image, asset or vector of a query, and how much it counts."""
+    """One image, asset, vector or text of a query, and how much it counts."""
 
     source: ReferenceSource
     weight: float
@@ -256,12 +262,14 @@ class Query:
     """What to look for.
 
     A reference is a path, a PIL image, an asset id of the library or a vector of its space (float32 (D,)); written as a
-    pair `(reference, weight)` it counts `weight` times. The query vector is the weighted sum of the references less the
-    weighted sum of the counter-references (Rocchio's relevance feedback, 1971), brought to unit length.
+    pair `(reference, weight)` it counts `weight` times, and so does a text. The query vector is the weighted sum of
+    references and texts less that of the counter-references (Rocchio's relevance feedback, 1971), at unit length.
 
     Attributes:
         references: what the style should be like; one or several.
         counter_references: what it should be less like; they weigh `COUNTER_WEIGHT` where no weight is given.
+        texts: the style in words, such as "ink wash, muted"; added to the references, or on their own. The library's
+            encoder needs a text tower.
         k: how many hits to return, at least 1.
         paths: keep only assets with a location that matches one of these globs (`*`, `?`, `[...]`, `**` as in a shell;
             a pattern without a leading `/` matches at any depth).
@@ -269,14 +277,15 @@ class Query:
         exclude_references: leave references that are assets of the library, by id or by content, out of the hits.
 
     Raises:
-        UsageError: no reference, a weight that is not a positive finite number, or k < 1.
+        UsageError: neither reference nor text, a weight that is not a positive finite number, or k < 1.
 
     Example:
         >>> Query(references=["ink.png", (42, 0.5)], counter_references=[17], k=12, formats=["png"])  # doctest: +SKIP
     """
 
-    references: ReferenceLike | Sequence[ReferenceLike]
+    references: ReferenceLike | Sequence[ReferenceLike] = ()
     counter_references: ReferenceLike | Sequence[ReferenceLike] = ()
+    texts: str | Sequence[str | tuple[str, float]] = ()
     k: int = 20
     paths: Sequence[str] = ()
     formats: Sequence[str] = ()
@@ -284,7 +293,7 @@ class Query:
 
     def __post_init__(self) -> None:
         if not self.positives():
-            raise UsageError("The query has no reference. Give at least one image, asset id or vector.")
+            raise UsageError("The query has no reference. Give at least one image, asset id, vector or text.")
         self.negatives()
         if self.k < 1:
             raise UsageError(f"k is {self.k!r}; it must be at least 1.")
@@ -294,8 +303,11 @@ class Query:
         object.__setattr__(self, "formats", tuple(_FORMATS.get(name.upper(), name.upper()) for name in formats))
 
     def positives(self) -> tuple[Reference, ...]:
-        """The references with their weights (1 where none was given)."""
-        return _weighted(self.references, 1.0)
+        """References and texts with their weights (1 where none was given); texts are `StyleText`s."""
+        texts = [Reference(StyleText(text), weight) for text, weight in _weighted(self.texts, 1.0)]
+        if empty := [text for text, _ in texts if not str(text).strip()]:
+            raise UsageError(f"The text {str(empty[0])!r} says nothing. Describe a style, such as 'ink wash, muted'.")
+        return (*_weighted(self.references, 1.0), *texts)
 
     def negatives(self) -> tuple[Reference, ...]:
         """The counter-references with their weights (`COUNTER_WEIGHT` where none was given)."""

@@ -15,8 +15,8 @@ import pytest
 from studio import STYLES, draw, draw_studio
 
 from indexer.run import index
-from stylesearch import Library, LibraryError, Query, SpaceMismatchError, UsageError, VectorIndexError
-from stylesearch.records import COUNTER_WEIGHT
+from stylesearch import EncoderError, Library, LibraryError, Query, SpaceMismatchError, UsageError, VectorIndexError
+from stylesearch.records import COUNTER_WEIGHT, StyleText
 from stylesearch.search import combine
 from stylesearch.settings import Settings
 
@@ -85,10 +85,23 @@ def test_query_reads_weights_formats_and_single_values():
     assert Query((3, 4)).positives() == ((3, 1.0), (4, 1.0)), "two assets, not one with a weight"
 
 
+def test_texts_join_the_references():
+    query = Query(["a.png"], texts=["ink wash", ("muted", 0.5)])
+    assert [str(source) for source, _ in query.positives()] == ["a.png", "ink wash", "muted"]
+    assert [weight for _, weight in query.positives()] == [1.0, 1.0, 0.5]
+    assert Query(texts="neon").positives() == ((StyleText("neon"), 1.0),)
+
+
+def test_a_text_needs_an_encoder_with_a_text_tower(filled):
+    with Library.open(filled) as library, pytest.raises(EncoderError, match="no text tower"):
+        library.search(Query(texts="ink wash"))
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ({"references": []}, "no reference"),
+        ({"texts": [" "]}, "says nothing"),
         ({"references": 1, "k": 0}, "k is 0"),
         ({"references": [(1, -1.0)]}, "weight of reference 1 is -1.0"),
         ({"references": [(1, float("nan"))]}, "positive finite"),

@@ -18,13 +18,17 @@ if TYPE_CHECKING:
         "stylesearch search reference.png",
         "stylesearch search a.png b.png --weights 1,0.5 --unlike c.png -k 50",
         "stylesearch search id:42 --format png --path 'posters/**' --json",
+        "stylesearch search --text 'ink wash, muted colours'",
         "stylesearch search reference.png --sheet hits.png",
     )
 )
 def search(
     references: Annotated[
-        list[str], typer.Argument(metavar="REFERENCE", help="Image files, or id:N for a picture of the library.")
-    ],
+        list[str] | None, typer.Argument(metavar="REFERENCE", help="Image files, or id:N for a picture of the library.")
+    ] = None,
+    text: Annotated[
+        list[str] | None, typer.Option("--text", "-t", help="The style in words, alone or with references. Repeatable.")
+    ] = None,
     unlike: Annotated[
         list[str] | None, typer.Option("--unlike", "-u", help="Less like this one. Repeat for several.")
     ] = None,
@@ -51,7 +55,8 @@ def search(
     from stylesearch.sheets import contact_sheet
 
     query = Query(
-        references=_weighted(references, weights),
+        references=_weighted(references or [], weights),
+        texts=text or (),
         counter_references=[_reference(text) for text in unlike or ()],
         k=k,
         paths=path or (),
@@ -61,7 +66,7 @@ def search(
     with Library.open(library) as opened:
         hits = opened.search(query)
         if sheet is not None:
-            shown = [text for text in references if not text.startswith("id:")]
+            shown = [reference for reference in references or () if not reference.startswith("id:")]
             contact_sheet(hits, sheet, opened.thumbnail, references=shown)
     if as_json:
         print_json([as_record(hit) for hit in hits])
