@@ -6,16 +6,16 @@ The linear head is trained by SSCL and the text tower by the SigLIP loss, both o
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import dropout, normalize
 
 from encoder_training.losses import SigLIPLoss, sscl
-from stylesearch.encoders.compact_network import Compact, TextTower
+from stylesearch.encoders.compact_network import Projection, TextTower
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class FeatureSet:
 
     Attributes:
         name: of the set.
-        features: float (N, F), as `Compact.features` gives them.
+        features: float (N, F) for each part, as `Compact.features` gives them.
         styles, contents: N labels each.
         prompts: N descriptions of the style.
         weight: how often a batch is drawn from this set, relative to the others.
@@ -33,7 +33,7 @@ class FeatureSet:
     """
 
     name: str
-    features: np.ndarray
+    features: Mapping[str, np.ndarray]
     styles: Sequence[str]
     contents: Sequence[str]
     prompts: Sequence[str]
@@ -69,19 +69,20 @@ class _Draws:
         return np.concatenate(picked), np.repeat(np.arange(len(picked)), [len(rows) for rows in picked])
 
 
-def standardise(sets: Sequence[FeatureSet]) -> tuple[Tensor, Tensor]:
-    """(offset, scale) that give every feature mean 0 and deviation 1 over the sets, each set counting alike."""
-    means = np.stack([data.features.mean(0, dtype=np.float64) for data in sets])
-    squares = np.stack([np.square(data.features, dtype=np.float64).mean(0) for data in sets])
+def standardisation(features: Sequence[np.ndarray]) -> tuple[Tensor, Tensor]:
+    """(offset, scale) that give every feature mean 0 and deviation 1 over several sets, each set counting alike."""
+    means = np.stack([values.mean(0, dtype=np.float64) for values in features])
+    squares = np.stack([np.square(values, dtype=np.float64).mean(0) for values in features])
     offset = means.mean(0)
     deviation = np.sqrt(np.maximum(squares.mean(0) - offset**2, 0)) + 1e-4
     return torch.from_numpy(offset).float(), torch.from_numpy(1 / deviation).float()
 
 
-def fit_head(
-    model: Compact,
+def fit_projection(
+    projection: Projection,
+    part: str,
     sets: Sequence[FeatureSet],
-    steps: int = 2000,
+    steps: int = 1000,
     styles_per_batch: int = 64,
     images_per_style: int = 4,
     learning_rate: float = 5e-4,
@@ -89,33 +90,32 @@ def fit_head(
     temperature: float = 0.07,
     seed: int = 0,
 ) -> float:
-    """Sets `model`'s offset, scale and head from features; every batch is of one set, so its negatives are hard.
+    """Trains the projection of one part; every batch is of one set, so its negatives are hard.
 
     Returns:
         the mean loss of the last tenth of the steps.
     """
     torch.manual_seed(seed)
     random = np.random.default_rng(seed)
-    model.offset, model.scale = standardise(sets)
+    projection.offset, projection.scale = standardisation([data.features[part] for data in sets])
+    projection.linear.reset_parameters()
     draws = [_Draws(data) for data in sets]
     share = np.array([data.weight for data in sets]) / sum(data.weight for data in sets)
-    head = nn.Linear(len(model.offset), model.head.out_features, bias=False)
-    optimiser = torch.optim.AdamW(head.parameters(), lr=learning_rate, weight_decay=0.01, betas=(0.9, 0.98))
+    optimiser = torch.optim.AdamW(projection.parameters(), lr=learning_rate, weight_decay=0.01, betas=(0.9, 0.98))
     losses = []
     for step in range(steps):
         optimiser.param_groups[0]["lr"] = learning_rate * _schedule(step, steps)
         chosen = int(random.choice(len(sets), p=share))
         rows, labels = draws[chosen].draw(random, styles_per_batch, images_per_style)
-        features = torch.from_numpy(sets[chosen].features[rows]).float()
-        inputs = dropout(((features - model.offset) * model.scale).clamp(-4, 4), drop)
+        features = torch.from_numpy(sets[chosen].features[part][rows]).float()
         with torch.autocast("cpu", torch.bfloat16):
-            projected = head(inputs)
+            projected = projection.linear(dropout(projection.standardised(features), drop))
         loss = sscl(normalize(projected.float(), dim=1), torch.from_numpy(labels), temperature)
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         losses.append(loss.item())
-    model.head = head.requires_grad_(False)
+    projection.requires_grad_(False)
     return float(np.mean(losses[-max(steps // 10, 1) :]))
 
 

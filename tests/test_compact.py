@@ -16,7 +16,14 @@ from stylesearch.encoders.compact_network import Compact, CompactConfig, TextTow
 from stylesearch.errors import EncoderError, UsageError
 
 TINY = CompactConfig(
-    image_size=64, dim=16, widths=(8, 16), depths=(0, 1), projections=(4, 4), text_buckets=64, text_width=8
+    image_size=64,
+    trunk_dim=8,
+    statistics_dim=8,
+    widths=(8, 16),
+    depths=(0, 1),
+    projections=(4, 4),
+    text_buckets=64,
+    text_width=8,
 )
 
 
@@ -124,7 +131,7 @@ def test_export_refuses_what_a_package_cannot_carry(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="text_buckets"):
         export(tower, texts, "huge", tmp_path, [], {})
     tower, texts = towers()
-    tower.head.weight.data[0, 0] = 1e6
-    with pytest.raises(UsageError, match=r"image\.head\.weight"):
+    tower.projections["trunk"].linear.weight.data[0, 0] = 1e6  # type: ignore[union-attr, index]
+    with pytest.raises(UsageError, match=r"image\.projections\.trunk\.linear\.weight"):
         export(tower, texts, "infinite", tmp_path, [], {})
     assert not list(tmp_path.glob("compact-*"))

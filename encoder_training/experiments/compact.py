@@ -27,9 +27,9 @@ from safetensors.torch import load_file, save_file
 from encoder_training.data import LabelledPictures, PictureSource, RenderedSource, Share, read_parquet
 from encoder_training.evaluate import Validation, embed_with
 from encoder_training.export import TrainingData, export
-from encoder_training.head import FeatureSet, fit_head, fit_text_tower
+from encoder_training.head import FeatureSet, fit_projection, fit_text_tower
 from encoder_training.train import Experiment, train
-from stylesearch.encoders.compact_network import Compact, CompactConfig, TextTower
+from stylesearch.encoders.compact_network import Compact, CompactConfig, Projection, TextTower
 from stylesearch.images import Preprocess
 
 
@@ -71,7 +71,14 @@ class Settings:
 CPU = Settings(CompactConfig(), trunk_steps=2200)
 SMOKE = Settings(
     CompactConfig(
-        image_size=64, dim=16, widths=(8, 8), depths=(0, 1), projections=(4, 4), text_buckets=64, text_width=8
+        image_size=64,
+        trunk_dim=8,
+        statistics_dim=8,
+        widths=(8, 8),
+        depths=(0, 1),
+        projections=(4, 4),
+        text_buckets=64,
+        text_width=8,
     ),
     trunk_steps=1,
     workers=0,
@@ -99,15 +106,20 @@ def main(settings: Settings, arguments: Sequence[str] | None = None) -> Path:
     sets = [read_parquet(path) for path in sorted((chosen.data / "train").glob("*.parquet"))]
     training, validation = zip(*(pictures.split() for pictures in sets), strict=True)
     tower = Compact(settings.config)
-    tower.trunk.load_state_dict(_trunk(settings, training, validation, chosen.out))
+    tower.parts["trunk"].load_state_dict(_trunk(settings, training, validation, chosen.out))
     features = [_features(settings, tower, pictures, chosen.out / "features") for pictures in training]
     features.append(_rendered_features(settings, tower, chosen.out / "features"))
 
-    print(f"head: loss {fit_head(tower, features, settings.head_steps):.3f}")
+    for part, projection in tower.projections.items():
+        assert isinstance(projection, Projection)  # noqa: S101 - for the type checker
+        print(f"{part}: loss {fit_projection(projection, part, features, settings.head_steps):.3f}", flush=True)
     texts = TextTower(settings.config)
     tower.eval()
     with torch.inference_mode():
-        embedded = [tower.embed_features(torch.from_numpy(each.features).float()).numpy() for each in features]
+        embedded = [
+            tower.embed_features({part: torch.from_numpy(f).float() for part, f in each.features.items()}).numpy()
+            for each in features
+        ]
     pairs = [
         (each.styles, each.prompts, vectors, each.weight) for each, vectors in zip(features, embedded, strict=True)
     ]
@@ -130,7 +142,7 @@ def _trunk(
     path = out / "trunk.safetensors"
     if not path.exists():
         # Statistics cost more than the trunk and have nothing to learn: they wait for the head.
-        config = dataclasses.replace(settings.config, statistics=False)
+        config = dataclasses.replace(settings.config, statistics_dim=0)
         crop = settings.config.image_size * 2 // 3
         shares = [
             Share(
@@ -153,7 +165,7 @@ def _trunk(
         )
         trained = train(experiment, out)
         assert isinstance(trained, Compact)  # noqa: S101 - for the type checker
-        save_file({key: value.cpu().contiguous() for key, value in trained.trunk.state_dict().items()}, path)
+        save_file({key: value.cpu().contiguous() for key, value in trained.parts["trunk"].state_dict().items()}, path)
     return load_file(path)
 
 
@@ -174,14 +186,14 @@ def _as_contents(training: Sequence[LabelledPictures], side: int, count: int = 5
 
 
 class _Features(torch.nn.Module):
-    """Compact's features as the output of a module."""
+    """Compact's features side by side, as the output of a module."""
 
     def __init__(self, tower: Compact) -> None:
         super().__init__()
         self.tower = tower.eval()
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        return self.tower.features(images)
+        return torch.cat([*self.tower.features(images).values()], 1)
 
 
 def _features(settings: Settings, tower: Compact, pictures: LabelledPictures, folder: Path) -> FeatureSet:
@@ -189,7 +201,8 @@ def _features(settings: Settings, tower: Compact, pictures: LabelledPictures, fo
     if not path.exists():
         preprocess = Preprocess(settings.config.image_size)
         pixels = np.stack([pictures.pixels(row, preprocess) for row in range(len(pictures))])
-        _store(path, embed_with(_Features(tower), pixels, 4), pictures.styles, pictures.contents, pictures.prompts)
+        found = embed_with(_Features(tower), pixels, 4)
+        _store(path, tower, found, pictures.styles, pictures.contents, pictures.prompts)
     return _stored(path)
 
 
@@ -205,23 +218,31 @@ def _rendered_features(settings: Settings, tower: Compact, folder: Path) -> Feat
             keys += drawn.keys
             prompts += drawn.prompts
             contents += [f"{group}/{content}" for content in range(images)] * each
-        _store(path, np.concatenate(found), keys, contents, prompts)
+        _store(path, tower, np.concatenate(found), keys, contents, prompts)
     return _stored(path, grouped=True)
 
 
 def _store(
-    path: Path, features: np.ndarray, styles: Sequence[str], contents: Sequence[str], prompts: Sequence[str]
+    path: Path,
+    tower: Compact,
+    features: np.ndarray,
+    styles: Sequence[str],
+    contents: Sequence[str],
+    prompts: Sequence[str],
 ) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    np.savez(path, features=features.astype(np.float16), styles=styles, contents=contents, prompts=prompts)
+    ends = np.cumsum([len(projection.offset) for projection in tower.projections.values()])  # type: ignore[arg-type]
+    parts = np.split(features.astype(np.float16), ends[:-1], axis=1)
+    named = dict(zip(tower.projections, parts, strict=True))
+    np.savez(path, styles=styles, contents=contents, prompts=prompts, **named)  # type: ignore[arg-type]
 
 
 def _stored(path: Path, grouped: bool = False) -> FeatureSet:
     with np.load(path, allow_pickle=False) as file:
         styles, contents, prompts = (file[key].tolist() for key in ("styles", "contents", "prompts"))
         groups = [content.partition("/")[0] for content in contents] if grouped else None
-        weight = _ingredient(path.stem).weight
-        return FeatureSet(path.stem, file["features"], styles, contents, prompts, weight, groups)
+        parts = {part: file[part] for part in ("trunk", "statistics") if part in file}
+        return FeatureSet(path.stem, parts, styles, contents, prompts, _ingredient(path.stem).weight, groups)
 
 
 if __name__ == "__main__":

@@ -11,14 +11,14 @@ from functools import cache
 from stylesearch.encoders.base import Encoder
 from stylesearch.errors import EncoderError
 
-DEFAULT_ENCODER = "descriptors:lab-gradient"
+DEFAULT_ENCODER = "compact:v1"
 
 
 def load_encoder(name: str | None = None, *, dtype: str | None = None) -> Encoder:
     """Loads an encoder by name; the second call with a name returns the same object.
 
     Args:
-        name: for example "descriptors:lab-gradient" or "openclip:ViT-B-16-SigLIP/webli"; None: the default.
+        name: for example "compact:v1" or "openclip:ViT-B-16-SigLIP/webli"; None: the default.
         dtype: what a torch encoder computes in, "float32" or "bfloat16"; None: what this machine does best.
 
     Raises:
@@ -36,6 +36,12 @@ def _load(name: str, dtype: str | None) -> Encoder:
     return _FAMILIES[family](name, dtype)
 
 
+def _compact(name: str, dtype: str | None) -> Encoder:
+    from stylesearch.encoders.compact import CompactEncoder
+
+    return CompactEncoder(name, dtype)
+
+
 def _descriptors(name: str, dtype: str | None) -> Encoder:
     from stylesearch.encoders.descriptors import LabGradientEncoder
 
@@ -50,4 +56,8 @@ def _openclip(name: str, dtype: str | None) -> Encoder:
     return OpenClipEncoder(name, dtype)
 
 
-_FAMILIES: dict[str, Callable[[str, str | None], Encoder]] = {"descriptors": _descriptors, "openclip": _openclip}
+_FAMILIES: dict[str, Callable[[str, str | None], Encoder]] = {
+    "compact": _compact,
+    "descriptors": _descriptors,
+    "openclip": _openclip,
+}

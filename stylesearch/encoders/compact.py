@@ -127,5 +127,6 @@ def _for_inference(tower: Compact, compute: torch.dtype, device: torch.device) -
         if isinstance(module, ConvNorm):
             module.conv = fuse_conv_bn_eval(module.conv, module.norm)
             module.norm = torch.nn.Identity()  # type: ignore[assignment]
-    tower.trunk.to(compute, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if "trunk" in tower.parts:
+        tower.parts["trunk"].to(compute, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return tower.to(device)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import zlib
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Any
@@ -25,23 +26,30 @@ class CompactConfig:
 
     Attributes:
         image_size: side of the square that is encoded, pixels.
-        dim: length of an embedding.
+        trunk_dim: how much of an embedding comes from the convolutional trunk; 0: there is no trunk.
+        statistics_dim: how much of it comes from the handmade statistics; 0: there are none.
+        trunk_share: how much of the cosine of two pictures the trunk decides, where there are both.
         widths: channels of the stages; each halves the resolution.
         depths: residual blocks of each stage.
         projections: channels whose correlations are pooled, for each stage.
-        statistics: whether the handmade statistics stand beside the trunk's features.
         text_buckets: rows of the hashed vocabulary.
         text_width: width of the text tower.
     """
 
     image_size: int = 192
-    dim: int = 384
+    trunk_dim: int = 192
+    statistics_dim: int = 192
+    trunk_share: float = 0.2
     widths: tuple[int, ...] = (32, 64, 128, 256)
     depths: tuple[int, ...] = (0, 1, 2, 1)
     projections: tuple[int, ...] = (24, 32, 32, 32)
-    statistics: bool = True
     text_buckets: int = 16384
     text_width: int = 96
+
+    @property
+    def dim(self) -> int:
+        """Length of an embedding."""
+        return self.trunk_dim + self.statistics_dim
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for a manifest."""
@@ -162,36 +170,61 @@ class Trunk(nn.Module):
         return torch.cat([*pooled, self.attention(x)], 1)
 
 
-class Compact(nn.Module):
-    """The image tower."""
+class Projection(nn.Module):
+    """Features to unit vectors: standardised with the training data's means and deviations, then one linear layer."""
 
     offset: Tensor
     scale: Tensor
 
+    def __init__(self, width: int, dim: int) -> None:
+        super().__init__()
+        self.register_buffer("offset", torch.zeros(width))
+        self.register_buffer("scale", torch.ones(width))
+        self.linear = nn.Linear(width, dim, bias=False)
+
+    def standardised(self, features: Tensor) -> Tensor:
+        """(N, width) with every feature of the order of 1; what is far out is clipped."""
+        return ((features - self.offset) * self.scale).clamp(-4, 4)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Features (N, width) to unit rows (N, dim)."""
+        return normalize(self.linear(self.standardised(features)).float(), dim=1)
+
+
+class Compact(nn.Module):
+    """The image tower. Each part has its own projection: one over both would learn the training sets by heart."""
+
     def __init__(self, config: CompactConfig) -> None:
         super().__init__()
         self.config = config
-        self.trunk = Trunk(config)
-        self.statistics = Statistics() if config.statistics else None
-        width = self.trunk.dim + (self.statistics.dim if self.statistics else 0)
-        # Set once from training data, so that every feature counts alike; kept with the weights.
-        self.register_buffer("offset", torch.zeros(width))
-        self.register_buffer("scale", torch.ones(width))
-        self.head = nn.Linear(width, config.dim, bias=False)
+        self.parts = nn.ModuleDict()
+        self.projections = nn.ModuleDict()
+        if config.trunk_dim:
+            self.parts["trunk"] = trunk = Trunk(config)
+            self.projections["trunk"] = Projection(trunk.dim, config.trunk_dim)
+        if config.statistics_dim:
+            self.parts["statistics"] = statistics = Statistics()
+            self.projections["statistics"] = Projection(statistics.dim, config.statistics_dim)
 
-    def features(self, images: Tensor) -> Tensor:
-        """What the head sees, before it is standardised: float (N, 3, S, S) in [0, 1] to float32 (N, width)."""
-        compute = self.trunk.stem.conv.weight.dtype
-        trunk: Tensor = self.trunk(images.to(compute, memory_format=torch.channels_last))
-        if self.statistics is None:
-            return trunk
-        with torch.autocast(images.device.type, enabled=False):
-            return torch.cat([trunk, self.statistics(images.float())], 1)
+    def features(self, images: Tensor) -> dict[str, Tensor]:
+        """What the projections see: images, float (N, 3, S, S) in [0, 1], to float32 (N, width) for each part."""
+        found = {}
+        if "trunk" in self.parts:
+            trunk = self.parts["trunk"]
+            compute = trunk.stem.conv.weight.dtype  # type: ignore[union-attr]
+            found["trunk"] = trunk(images.to(compute, memory_format=torch.channels_last))  # type: ignore[call-overload]
+        if "statistics" in self.parts:
+            with torch.autocast(images.device.type, enabled=False):
+                found["statistics"] = self.parts["statistics"](images.float())
+        return found
 
-    def embed_features(self, features: Tensor) -> Tensor:
-        """Raw features (N, width) to unit rows (N, dim)."""
-        standardised = ((features - self.offset) * self.scale).clamp(-4, 4)
-        return normalize(self.head(standardised).float(), dim=1)
+    def embed_features(self, features: Mapping[str, Tensor]) -> Tensor:
+        """Features of all parts to unit rows (N, dim)."""
+        vectors = {part: self.projections[part](values) for part, values in features.items()}
+        if len(vectors) == 1:
+            return next(iter(vectors.values()))
+        share = self.config.trunk_share
+        return torch.cat([vectors["trunk"] * share**0.5, vectors["statistics"] * (1 - share) ** 0.5], 1)
 
     def forward(self, images: Tensor) -> Tensor:
         """Images, float (N, 3, S, S) in [0, 1], to unit rows (N, dim)."""
