@@ -66,7 +66,8 @@ def running_page(library: Path) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
     finally:
         server.terminate()
-        server.communicate(timeout=20)
+        output, _ = server.communicate(timeout=20)
+    assert server.returncode == 0, output
 
 
 @contextmanager
