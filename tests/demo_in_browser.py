@@ -21,7 +21,7 @@ FIRST = 8  # hits that are looked at
 def main(demo: Path) -> None:
     """Prints what was found and writes a screenshot to `DEMO_FOLDER/page.png`."""
     with Library.open(demo / "library") as library:
-        assets = {asset.id: asset for asset in library.browse(10_000)}
+        style = {asset.sha256: Path(asset.paths[0]).parent.name for asset in library.browse(10_000)}
     reference = sorted((demo / "pictures").rglob("*.png"))[0]
     with running_page(demo / "library") as address, running_chromium() as chromium:
         page = chromium.new_page(viewport={"width": 1440, "height": 900})
@@ -31,9 +31,9 @@ def main(demo: Path) -> None:
             {"name": "reference.png", "mimeType": "image/png", "buffer": middle_of(reference)}
         )
         page.locator(".gallery:not(.busy) h2", has_text="Closest in style").wait_for(timeout=60_000)
-        shown = page.locator(".tile").evaluate_all("tiles => tiles.map(tile => Number(tile.dataset.id))")
+        shown = page.locator(".tile img").evaluate_all("images => images.map(image => image.src)")
         page.screenshot(path=demo / "page.png")
-    found = [Path(assets[number].paths[0]).parent.name for number in shown[:FIRST]]
+    found = [style[Path(address).stem] for address in shown[:FIRST]]  # a thumbnail is named by its content
     share = found.count(reference.parent.name) / FIRST
     print(f"asked for {reference.parent.name}; found: {', '.join(found)}")
     if share < 0.5:
