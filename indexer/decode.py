@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stylesearch.errors import ImageError, LibraryError
-from stylesearch.files import open_file, system_errors
+from stylesearch.files import open_file, stat_of, system_errors
 from stylesearch.images import Preprocess, load_pixels, thumbnail
 from stylesearch.records import FileStat, Limits, Refusal, path_of_uri
 
@@ -54,7 +54,7 @@ def hash_file(stat: FileStat, limits: Limits) -> Hashed | Refusal:
     try:
         with open_file(path_of_uri(stat.uri), limits) as file, system_errors():
             # Before the bytes: if the file is being written, the next run finds another time and reads it again.
-            stat = _stat_of(file.fileno(), stat.uri)
+            stat = stat_of(stat.uri, os.fstat(file.fileno()))
             return Hashed(stat, hashlib.file_digest(file, "sha256").hexdigest())
     except ImageError as exc:
         return refusal(stat, exc)
@@ -69,7 +69,7 @@ def decode_file(stat: FileStat, preprocess: Preprocess, limits: Limits, thumbnai
     sha256 = None
     try:
         with open_file(path_of_uri(stat.uri), limits) as file, system_errors():
-            stat = _stat_of(file.fileno(), stat.uri)
+            stat = stat_of(stat.uri, os.fstat(file.fileno()))
             data = file.read()
         sha256 = hashlib.sha256(data).hexdigest()
         stat = replace(stat, size=len(data))
@@ -88,11 +88,6 @@ def refusal(stat: FileStat, error: ImageError, sha256: str | None = None) -> Ref
     if error.reason in _PASSING:
         stat = FileStat(stat.uri, 0, 0)
     return Refusal(stat, error.reason, str(error), sha256)
-
-
-def _stat_of(descriptor: int, uri: str) -> FileStat:
-    status = os.fstat(descriptor)
-    return FileStat(uri, status.st_size, status.st_mtime_ns)
 
 
 def _write_thumbnail(path: Path, data: bytes) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from stylesearch.errors import ImageError, UsageError
-from stylesearch.files import open_file, system_errors
+from stylesearch.files import open_file, stat_of, system_errors
 from stylesearch.formats import EXTENSIONS, SIGNATURE_BYTES, format_of
 from stylesearch.records import FileStat, Limits, Refusal, printable, uri_of_path
 
@@ -116,7 +116,7 @@ class Scan:
         if not named and not self._holds_picture(path):
             self.others += 1
             return None
-        return FileStat(uri_of_path(path), status.st_size, status.st_mtime_ns)
+        return stat_of(uri_of_path(path), status)
 
     def _holds_picture(self, path: str) -> bool:
         try:

@@ -10,7 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from stylesearch.errors import ImageError
-from stylesearch.records import Limits, printable
+from stylesearch.records import FileStat, Limits, printable
+
+_INT64 = 2**63
 
 
 def read_bytes(path: str | os.PathLike[str], limits: Limits) -> bytes:
@@ -43,6 +45,11 @@ def open_file(path: str | os.PathLike[str], limits: Limits) -> io.BufferedReader
         file.close()
         raise problem
     return file
+
+
+def stat_of(uri: str, status: os.stat_result) -> FileStat:
+    """The record of a file's size and time. A time that no database column holds becomes the nearest that one does."""
+    return FileStat(uri, status.st_size, max(-_INT64, min(status.st_mtime_ns, _INT64 - 1)))
 
 
 @contextmanager

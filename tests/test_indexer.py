@@ -123,6 +123,16 @@ def test_changed_file_is_another_asset(bench: Bench) -> None:
     assert after["b.png"] == before["b.png"] and after["a.png"] != before["a.png"]
 
 
+def test_times_that_no_database_holds(bench: Bench) -> None:
+    bench.draw("far.png", "past.png")
+    os.utime(bench.pictures / "far.png", ns=(0, 2**63 + 1))  # in the year 2262
+    os.utime(bench.pictures / "past.png", ns=(0, -(2**63) - 1))
+    if (bench.pictures / "far.png").stat().st_mtime_ns < 2**63:
+        pytest.skip("The file system holds no such times.")
+    assert bench.index().new == 2
+    assert bench.index().unchanged == 2
+
+
 def test_deleted_files_are_gone_and_can_come_back(bench: Bench) -> None:
     bench.draw("a.png", "b.png")
     bench.index()
