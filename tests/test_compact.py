@@ -13,12 +13,15 @@ from torch import nn
 from encoder_training.export import TrainingData, export
 from stylesearch.encoders.compact import CompactEncoder
 from stylesearch.encoders.compact_network import Compact, CompactConfig, TextTower, tokens
+from stylesearch.encoders.patch_words import PatchWords
 from stylesearch.errors import EncoderError, UsageError
 
 TINY = CompactConfig(
     image_size=64,
-    trunk_dim=8,
-    statistics_dim=8,
+    trunk_dim=6,
+    statistics_dim=6,
+    words_dim=4,
+    words=8,
     widths=(8, 16),
     depths=(0, 1),
     projections=(4, 4),
@@ -35,6 +38,8 @@ def towers(config: CompactConfig = TINY) -> tuple[Compact, TextTower]:
             nn.init.normal_(module.running_mean, 0, 0.2)  # type: ignore[arg-type]
             nn.init.uniform_(module.running_var, 0.5, 2)  # type: ignore[arg-type]
             nn.init.uniform_(module.weight, 0.5, 1.5)
+        if isinstance(module, PatchWords):
+            nn.init.normal_(module.filters)
     return tower.eval(), texts.eval()
 
 

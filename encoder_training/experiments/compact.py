@@ -6,8 +6,9 @@ DIR holds train/*.parquet (docs/training.md names the sets). Two hours on two co
 most; `--smoke` does one step of everything at tiny sizes. Stages, each skipped when its file is there:
 
 1. `trunk.safetensors`: SSCL over real and rendered styles, crops of 128 px.
-2. `features/*.npz`: trunk features and statistics of the whole pictures.
-3. `compact-<tag>/`: linear head by SSCL, text tower by the SigLIP loss, export.
+2. `words.safetensors`: vocabulary of patches by k-means.
+3. `features/*.npz`: features of the whole pictures.
+4. `compact-<tag>/`: linear projections by SSCL, text tower by the SigLIP loss, export.
 
 Expect the scores of docs/training.md; `python -m encoder_training.evaluate` prints them.
 """
@@ -29,7 +30,9 @@ from encoder_training.evaluate import Validation, embed_with
 from encoder_training.export import TrainingData, export
 from encoder_training.head import FeatureSet, fit_projection, fit_text_tower
 from encoder_training.train import Experiment, train
+from encoder_training.words import fit_words
 from stylesearch.encoders.compact_network import Compact, CompactConfig, Projection, TextTower
+from stylesearch.encoders.patch_words import PatchWords
 from stylesearch.images import Preprocess
 
 
@@ -72,8 +75,10 @@ CPU = Settings(CompactConfig(), trunk_steps=2200)
 SMOKE = Settings(
     CompactConfig(
         image_size=64,
-        trunk_dim=8,
-        statistics_dim=8,
+        trunk_dim=6,
+        statistics_dim=6,
+        words_dim=4,
+        words=8,
         widths=(8, 8),
         depths=(0, 1),
         projections=(4, 4),
@@ -107,6 +112,7 @@ def main(settings: Settings, arguments: Sequence[str] | None = None) -> Path:
     training, validation = zip(*(pictures.split() for pictures in sets), strict=True)
     tower = Compact(settings.config)
     tower.parts["trunk"].load_state_dict(_trunk(settings, training, validation, chosen.out))
+    tower.parts["words"].load_state_dict(_words(settings, training, chosen.out))
     features = [_features(settings, tower, pictures, chosen.out / "features") for pictures in training]
     features.append(_rendered_features(settings, tower, chosen.out / "features"))
 
@@ -141,8 +147,8 @@ def _trunk(
 ) -> dict[str, torch.Tensor]:
     path = out / "trunk.safetensors"
     if not path.exists():
-        # Statistics cost more than the trunk and have nothing to learn: they wait for the head.
-        config = dataclasses.replace(settings.config, statistics_dim=0)
+        # The handmade parts have nothing to learn by gradient.
+        config = dataclasses.replace(settings.config, statistics_dim=0, words_dim=0)
         crop = settings.config.image_size * 2 // 3
         shares = [
             Share(
@@ -151,8 +157,11 @@ def _trunk(
             for each in training
         ]
         device = "cuda" if torch.cuda.is_available() else "cpu"
-        photos = _as_contents(training, settings.config.image_size)
-        shares.append(Share(RenderedSource(device, photos), settings.times * RENDERED.styles))
+        # Icons are drawn anew by the renderers themselves; paintings and photographs serve as contents.
+        photos = _some([each for each in training if each.name != "icon_sets"], settings.config.image_size, 125)
+        shares.append(
+            Share(RenderedSource(device, np.stack(photos) if photos else None), settings.times * RENDERED.styles)
+        )
         scored = [each for each in validation if len(each) > 1]
         experiment = Experiment(
             image=lambda: Compact(config),
@@ -169,20 +178,23 @@ def _trunk(
     return load_file(path)
 
 
-def _as_contents(training: Sequence[LabelledPictures], side: int, count: int = 500) -> np.ndarray | None:
-    """Some pictures of the training sets for the renderers to draw anew: uint8 (N, S, S, 3)."""
-    paintings = [each for each in training if each.name != "icon_sets" and len(each) > 0]
-    if not paintings:
-        return None
+def _some(training: Sequence[LabelledPictures], side: int, each: int) -> list[np.ndarray]:
+    """Up to `each` random pictures of every set: uint8 (S, S, 3)."""
     random = np.random.default_rng(0)
-    share = -(-count // len(paintings))
-    return np.stack(
-        [
-            each.pixels(int(row), Preprocess(side))
-            for each in paintings
-            for row in random.choice(len(each), min(share, len(each)), replace=False)
-        ]
-    )
+    return [
+        pictures.pixels(int(row), Preprocess(side))
+        for pictures in training
+        for row in random.choice(len(pictures), min(each, len(pictures)), replace=False)
+    ]
+
+
+def _words(settings: Settings, training: Sequence[LabelledPictures], out: Path) -> dict[str, torch.Tensor]:
+    path = out / "words.safetensors"
+    if not path.exists():
+        vocabulary = PatchWords(settings.config.words)
+        fit_words(vocabulary, _some(training, settings.config.image_size, 300))
+        save_file(vocabulary.state_dict(), path)
+    return load_file(path)
 
 
 class _Features(torch.nn.Module):
@@ -241,7 +253,7 @@ def _stored(path: Path, grouped: bool = False) -> FeatureSet:
     with np.load(path, allow_pickle=False) as file:
         styles, contents, prompts = (file[key].tolist() for key in ("styles", "contents", "prompts"))
         groups = [content.partition("/")[0] for content in contents] if grouped else None
-        parts = {part: file[part] for part in ("trunk", "statistics") if part in file}
+        parts = {part: file[part] for part in ("trunk", "statistics", "words")}
         return FeatureSet(path.stem, parts, styles, contents, prompts, _ingredient(path.stem).weight, groups)
 
 

@@ -43,7 +43,7 @@ class CompactEncoder(Encoder):
         folder = _folder(name, weights)
         manifest = _read_manifest(folder)
         state = _read_tensors(folder, manifest["files"])
-        config = CompactConfig.from_json(manifest["network"])
+        self.config = config = CompactConfig.from_json(manifest["network"])
         tower, texts = Compact(config), TextTower(config)
         _fill(tower, "image.", state, folder)
         _fill(texts, "text.", state, folder)

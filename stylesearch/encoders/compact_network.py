@@ -17,7 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import layer_norm, normalize, relu
 
-from stylesearch.encoders.statistics import Statistics
+from stylesearch.encoders.patch_words import PatchWords
+from stylesearch.encoders.statistics import Lab, Statistics
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,10 @@ class CompactConfig:
         image_size: side of the square that is encoded, pixels.
         trunk_dim: how much of an embedding comes from the convolutional trunk; 0: there is no trunk.
         statistics_dim: how much of it comes from the handmade statistics; 0: there are none.
-        trunk_share: how much of the cosine of two pictures the trunk decides, where there are both.
+        words_dim: how much of it comes from the bag of visual words; 0: there is none.
+        words: size of its vocabulary.
+        trunk_share, words_share: how much of the cosine of two pictures each of the two decides; statistics decide the
+            rest. Without one of the parts, the others keep their proportions.
         widths: channels of the stages; each halves the resolution.
         depths: residual blocks of each stage.
         projections: channels whose correlations are pooled, for each stage.
@@ -37,9 +41,12 @@ class CompactConfig:
     """
 
     image_size: int = 192
-    trunk_dim: int = 192
-    statistics_dim: int = 192
-    trunk_share: float = 0.2
+    trunk_dim: int = 128
+    statistics_dim: int = 160
+    words_dim: int = 96
+    words: int = 256
+    trunk_share: float = 0.3
+    words_share: float = 0.2
     widths: tuple[int, ...] = (32, 64, 128, 256)
     depths: tuple[int, ...] = (0, 1, 2, 1)
     projections: tuple[int, ...] = (24, 32, 32, 32)
@@ -49,7 +56,7 @@ class CompactConfig:
     @property
     def dim(self) -> int:
         """Length of an embedding."""
-        return self.trunk_dim + self.statistics_dim
+        return self.trunk_dim + self.statistics_dim + self.words_dim
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for a manifest."""
@@ -197,14 +204,22 @@ class Compact(nn.Module):
     def __init__(self, config: CompactConfig) -> None:
         super().__init__()
         self.config = config
+        self.lab = Lab()
         self.parts = nn.ModuleDict()
-        self.projections = nn.ModuleDict()
         if config.trunk_dim:
-            self.parts["trunk"] = trunk = Trunk(config)
-            self.projections["trunk"] = Projection(trunk.dim, config.trunk_dim)
+            self.parts["trunk"] = Trunk(config)
         if config.statistics_dim:
-            self.parts["statistics"] = statistics = Statistics()
-            self.projections["statistics"] = Projection(statistics.dim, config.statistics_dim)
+            self.parts["statistics"] = Statistics()
+        if config.words_dim:
+            self.parts["words"] = PatchWords(config.words)
+        dims = {"trunk": config.trunk_dim, "statistics": config.statistics_dim, "words": config.words_dim}
+        self.projections = nn.ModuleDict(
+            {name: Projection(part.dim, dims[name]) for name, part in self.parts.items()}  # type: ignore[arg-type]
+        )
+        statistics_share = 1 - config.trunk_share - config.words_share
+        shares = {"trunk": config.trunk_share, "statistics": statistics_share, "words": config.words_share}
+        total = sum(shares[name] for name in self.parts)
+        self._factors = {name: (shares[name] / total) ** 0.5 for name in self.parts}
 
     def features(self, images: Tensor) -> dict[str, Tensor]:
         """What the projections see: images, float (N, 3, S, S) in [0, 1], to float32 (N, width) for each part."""
@@ -213,18 +228,18 @@ class Compact(nn.Module):
             trunk = self.parts["trunk"]
             compute = trunk.stem.conv.weight.dtype  # type: ignore[union-attr]
             found["trunk"] = trunk(images.to(compute, memory_format=torch.channels_last))  # type: ignore[call-overload]
-        if "statistics" in self.parts:
+        handmade = [name for name in self.parts if name != "trunk"]
+        if handmade:
+            # Histograms want float32, whatever the trunk computes in.
             with torch.autocast(images.device.type, enabled=False):
-                found["statistics"] = self.parts["statistics"](images.float())
+                lab = self.lab(images.float())
+                found |= {name: self.parts[name](lab) for name in handmade}
         return found
 
     def embed_features(self, features: Mapping[str, Tensor]) -> Tensor:
         """Features of all parts to unit rows (N, dim)."""
-        vectors = {part: self.projections[part](values) for part, values in features.items()}
-        if len(vectors) == 1:
-            return next(iter(vectors.values()))
-        share = self.config.trunk_share
-        return torch.cat([vectors["trunk"] * share**0.5, vectors["statistics"] * (1 - share) ** 0.5], 1)
+        vectors = [self._factors[name] * self.projections[name](features[name]) for name in self.parts]
+        return torch.cat(vectors, 1)
 
     def forward(self, images: Tensor) -> Tensor:
         """Images, float (N, 3, S, S) in [0, 1], to unit rows (N, dim)."""

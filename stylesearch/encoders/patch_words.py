@@ -1,0 +1,54 @@
+"""Bags of visual words: how often each of a few hundred typical patches of paint, line and grain occurs.
+
+Patches are whitened and assigned to the nearest of K directions that spherical k-means found (Coates and Ng, 2012),
+so what counts is a patch's pattern and not its contrast or mean colour.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import avg_pool2d, conv2d
+
+from stylesearch.encoders.statistics import share
+
+SIDE = 6
+"""Side of a patch, pixels of its octave."""
+
+STRIDES = (4, 3, 2)
+"""Distance between patches, for each octave; the finest first."""
+
+
+class PatchWords(nn.Module):
+    """Pictures to histograms over words, and over "nothing there", for each octave.
+
+    `encoder_training.words` fills the buffers:
+        filters: float (octaves, K, 3, SIDE, SIDE), whitening and word in one filter.
+        thresholds: float (octaves,), the response below which a patch is plain.
+    """
+
+    filters: Tensor
+    thresholds: Tensor
+
+    def __init__(self, words: int) -> None:
+        super().__init__()
+        self.register_buffer("filters", torch.zeros(len(STRIDES), words, 3, SIDE, SIDE))
+        self.register_buffer("thresholds", torch.zeros(len(STRIDES)))
+        self.words = words
+        self.dim = len(STRIDES) * (words + 1)
+
+    def forward(self, lab: Tensor) -> Tensor:
+        """
+        Args:
+            lab: float32 (N, 3, S, S) from `Lab`, S >= 32.
+
+        Returns:
+            float32 (N, self.dim), square roots of shares.
+        """
+        parts = []
+        for bank, threshold, stride in zip(self.filters, self.thresholds, STRIDES, strict=True):
+            strongest, word = conv2d(lab, bank, stride=stride).max(1)
+            word = torch.where(strongest < threshold, self.words, word).flatten(1)
+            parts.append(share(word, torch.ones_like(word, dtype=lab.dtype), self.words + 1))
+            lab = avg_pool2d(lab, 2)
+        return torch.cat(parts, 1)
