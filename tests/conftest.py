@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+
+# Before anything loads OpenMP: tests compute on small arrays, where more threads only wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
