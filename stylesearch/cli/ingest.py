@@ -90,7 +90,7 @@ def sample(
     folder: Annotated[Path, typer.Argument(help="Folder to draw into; empty or new.")],
     styles: Annotated[int, typer.Option(help="How many styles.")] = 40,
     contents: Annotated[int, typer.Option(help="How many pictures in each style.")] = 12,
-    size: Annotated[int, typer.Option(help="Side of a picture in pixels.")] = 448,
+    size: Annotated[int, typer.Option(help="Side of a picture in pixels.")] = 384,
     seed: Annotated[int, typer.Option(help="Another seed draws other styles.")] = 0,
     as_json: JsonOption = False,
 ) -> None:
