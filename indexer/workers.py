@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import sys
 import threading
 import types
@@ -135,7 +136,7 @@ class DecodeWorkers:
 
 class _CleanSpawnProcess(SpawnProcess):
     def start(self) -> None:
-        with _without_main():
+        with _starting, _without_main(), _one_thread_each(), _without_interrupts():
             super().start()
 
 
@@ -145,20 +146,47 @@ class _CleanSpawnContext(SpawnContext):
     Process = _CleanSpawnProcess
 
 
-_main_module = threading.Lock()
+_starting = threading.Lock()  # what a process inherits is set for all of this one while it starts
 
 
 @contextmanager
 def _without_main() -> Iterator[None]:
     # A spawned process imports the main script again; of a script without `if __name__ == "__main__"` and of a
     # Streamlit page that would run all of it. Workers need nothing from there.
-    with _main_module:
-        main = sys.modules["__main__"]
-        sys.modules["__main__"] = types.ModuleType("__main__")
-        try:
-            yield
-        finally:
-            sys.modules["__main__"] = main
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = types.ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+
+
+@contextmanager
+def _one_thread_each() -> Iterator[None]:
+    # There is a worker for each core. NumPy's BLAS reads this when it is loaded, and never again.
+    before = os.environ.get("OMP_NUM_THREADS")
+    os.environ["OMP_NUM_THREADS"] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["OMP_NUM_THREADS"]
+        else:
+            os.environ["OMP_NUM_THREADS"] = before
+
+
+@contextmanager
+def _without_interrupts() -> Iterator[None]:
+    # Ctrl-C reaches every process of a terminal. Until a worker ignores it, an inherited mask holds it back; one that
+    # comes to this process meanwhile is delivered afterwards.
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _prepare_worker(memory: int) -> None:

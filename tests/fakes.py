@@ -54,6 +54,9 @@ def failing_decode(stat: FileStat, preprocess: Preprocess, limits: Limits, thumb
         raise ZeroDivisionError("a bug")
     if name.startswith("torch"):
         assert "torch" not in sys.modules and "sqlalchemy" not in sys.modules
+    if name.startswith("inherited"):
+        assert os.environ["OMP_NUM_THREADS"] == "1"
+        assert signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ())
     return decode_file(stat, preprocess, limits, thumbnails)
 
 

@@ -39,7 +39,7 @@ def test_failing_decoders_cost_their_file(bench: Bench, monkeypatch: pytest.Monk
     # 100 bytes per pixel of the cap are more than a worker may have beyond its base.
     monkeypatch.setattr("indexer.workers.BASE_MEMORY", 2**28)
     bench.draw(*(f"{number}.png" for number in range(20)))
-    bench.draw("crash.png", "hang.png", "bloat.png", "bug.png", "torch-is-absent.png", "crash-too.png", first=20)
+    bench.draw("crash.png", "hang.png", "bloat.png", "bug.png", "torch-is-absent.png", "inherited.png", "crash-too.png", first=20)
     settings = replace(SETTINGS, workers=2, limits=Limits(max_pixels=20_000_000))
     report = bench.index(settings=settings, file_seconds=2)
     reasons = {name: refusal.reason for name, refusal in bench.refusals().items()}
@@ -50,7 +50,7 @@ def test_failing_decoders_cost_their_file(bench: Bench, monkeypatch: pytest.Monk
         "bloat.png": "crashed",
         "bug.png": "crashed",
     }
-    assert (report.new, report.refused) == (21, 5)
+    assert (report.new, report.refused) == (22, 5)
     assert "MemoryError" in bench.refusals()["bloat.png"].message
     assert all(refusal.sha256 for name, refusal in bench.refusals().items() if name in ("crash.png", "hang.png"))
 
@@ -68,10 +68,14 @@ def test_idle_worker_that_is_killed_is_replaced(bench: Bench) -> None:
     bench.draw("a.png", "b.png")
     stats = [stat_of(bench.pictures / name) for name in ("a.png", "b.png")]
     with DecodeWorkers(decode_file, Preprocess(4), Limits(), bench.thumbnails, count=1, seconds=60) as workers:
-        assert isinstance(workers.result(workers.submit(stats[0])), Prepared)
+        first = workers.submit(stats[0])
+        assert isinstance(workers.result(first), Prepared)
         for pid in children_of(os.getpid(), "spawn_main"):
             os.kill(pid, signal.SIGKILL)
-        time.sleep(0.5)  # until the pool has seen it
+        deadline = time.monotonic() + 20
+        while first.pool.active:
+            assert time.monotonic() < deadline, "the pool has not seen that its worker died"
+            time.sleep(0.01)
         assert isinstance(workers.result(workers.submit(stats[1])), Prepared)
 
 
