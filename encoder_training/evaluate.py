@@ -21,6 +21,7 @@ from torch import nn
 from encoder_training.data import LabelledPictures, read_parquet
 from stylesearch.encoders import load_encoder
 from stylesearch.encoders.base import Encoder
+from stylesearch.encoders.compact import CompactEncoder
 from stylesearch.errors import StyleSearchError
 from stylesearch.images import Preprocess
 
@@ -222,6 +223,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder with train/*.parquet and dev/*.parquet")
     parser.add_argument("--encoder", action="append", required=True, help="name of an encoder; may be repeated")
+    parser.add_argument("--weights", type=Path, help="folder of compact weights other than the package's")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     chosen = parser.parse_args(arguments)
 
@@ -233,7 +235,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     try:
         for name in chosen.encoder:
-            encoder = load_encoder(name)
+            inside = chosen.weights is None or not name.startswith("compact")
+            encoder = load_encoder(name) if inside else CompactEncoder(name, None, chosen.weights)
             results = evaluate(encoder, chosen.data)
             if chosen.json:
                 print(json.dumps({"encoder": encoder.name, "sets": {key: asdict(r) for key, r in results.items()}}))

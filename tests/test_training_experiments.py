@@ -13,8 +13,9 @@ import pytest
 import torch
 from PIL import Image
 
+from encoder_training import evaluate
 from encoder_training.data import is_validation
-from encoder_training.experiments import compact, compact_gpu, siglip
+from encoder_training.experiments import compact, compact_gpu, siglip, statistics
 from stylesearch.encoders import load_encoder
 from stylesearch.encoders.compact import CompactEncoder
 
@@ -49,6 +50,14 @@ def test_compact(settings: compact.Settings, data: Path, tmp_path: Path) -> None
     assert {entry["name"] for entry in manifest["training_data"]} == {"icon_sets", "paintings", "rendered"}
     for picture in ("curve.png", "neighbours.png"):
         assert (tmp_path / picture).stat().st_size > 0
+
+
+def test_statistics(data: Path, tmp_path: Path) -> None:
+    arguments = ["--data", str(data), "--out", str(tmp_path), "--tag", "statistics", "--smoke"]
+    statistics.main(statistics.STATISTICS, arguments)
+    encoder = CompactEncoder("compact:statistics", "float32", tmp_path)
+    assert encoder.embed_pixels(np.zeros((2, 64, 64, 3), np.uint8)).shape == (2, 6)
+    assert evaluate.main(["--data", str(data), "--encoder", encoder.name, "--weights", str(tmp_path), "--json"]) == 0
 
 
 def test_siglip(data: Path, tmp_path: Path) -> None:

@@ -72,25 +72,24 @@ class Settings:
 
 
 CPU = Settings(CompactConfig(), trunk_steps=2200)
-SMOKE = Settings(
-    CompactConfig(
+
+
+def smoke(settings: Settings) -> Settings:
+    """The same parts at tiny sizes, for one step each."""
+    given = settings.config
+    config = CompactConfig(
         image_size=64,
-        trunk_dim=6,
-        statistics_dim=6,
-        words_dim=4,
+        trunk_dim=min(given.trunk_dim, 6),
+        statistics_dim=min(given.statistics_dim, 6),
+        words_dim=min(given.words_dim, 4),
         words=8,
         widths=(8, 8),
         depths=(0, 1),
         projections=(4, 4),
         text_buckets=64,
         text_width=8,
-    ),
-    trunk_steps=1,
-    workers=0,
-    rendered_styles=4,
-    head_steps=1,
-    text_steps=1,
-)
+    )
+    return Settings(config, trunk_steps=1, workers=0, rendered_styles=4, head_steps=1, text_steps=1)
 
 
 def main(settings: Settings, arguments: Sequence[str] | None = None) -> Path:
@@ -105,14 +104,16 @@ def main(settings: Settings, arguments: Sequence[str] | None = None) -> Path:
     parser.add_argument("--tag", default="new", help="tag of the exported weights")
     parser.add_argument("--smoke", action="store_true", help="one step of everything, tiny sizes")
     chosen = parser.parse_args(arguments)
-    settings = SMOKE if chosen.smoke else settings
+    settings = smoke(settings) if chosen.smoke else settings
     chosen.out.mkdir(parents=True, exist_ok=True)
 
     sets = [read_parquet(path) for path in sorted((chosen.data / "train").glob("*.parquet"))]
     training, validation = zip(*(pictures.split() for pictures in sets), strict=True)
     tower = Compact(settings.config)
-    tower.parts["trunk"].load_state_dict(_trunk(settings, training, validation, chosen.out))
-    tower.parts["words"].load_state_dict(_words(settings, training, chosen.out))
+    if "trunk" in tower.parts:
+        tower.parts["trunk"].load_state_dict(_trunk(settings, training, validation, chosen.out))
+    if "words" in tower.parts:
+        tower.parts["words"].load_state_dict(_words(settings, training, chosen.out))
     features = [_features(settings, tower, pictures, chosen.out / "features") for pictures in training]
     features.append(_rendered_features(settings, tower, chosen.out / "features"))
 
@@ -253,7 +254,7 @@ def _stored(path: Path, grouped: bool = False) -> FeatureSet:
     with np.load(path, allow_pickle=False) as file:
         styles, contents, prompts = (file[key].tolist() for key in ("styles", "contents", "prompts"))
         groups = [content.partition("/")[0] for content in contents] if grouped else None
-        parts = {part: file[part] for part in ("trunk", "statistics", "words")}
+        parts = {part: file[part] for part in ("trunk", "statistics", "words") if part in file}
         return FeatureSet(path.stem, parts, styles, contents, prompts, _ingredient(path.stem).weight, groups)
 
 
