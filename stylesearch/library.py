@@ -282,9 +282,9 @@ class Library:
     def _caught_up(self) -> VectorIndex:
         if self._index is None:
             self._index = open_index(self.settings.index, self._index_path, self.space.dim)
-            if self._index.sequence > self.catalog.sequence():
-                # The catalog was restored from a backup, or exchanged: the index knows things that never happened.
-                self._index = new_index(self.settings.index, self.space.dim)
+        if self._index.history != self.catalog.history(self._index.sequence):
+            # The catalog was restored from a backup, or exchanged: the index knows things that never happened.
+            self._index = new_index(self.settings.index, self.space.dim)
         for changes in self.catalog.changes(self._space_id, after=self._index.sequence):
             self._index.apply(changes)
             self._unsaved += len(changes.asset_ids)

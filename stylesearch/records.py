@@ -198,12 +198,14 @@ class Changes:
         vectors: float32 (N, D), rows of unit length; rows of removed assets are present and meaningless.
         live: bool (N,); False: remove the asset from the index.
         sequence: sequence number of the last row; the index stores it as 'seen so far'.
+        history: what the catalog calls the transaction that gave that number; see `Catalog.history`.
     """
 
     asset_ids: np.ndarray
     vectors: np.ndarray
     live: np.ndarray
     sequence: int
+    history: str = ""
 
 
 @dataclass(frozen=True, slots=True)

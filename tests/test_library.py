@@ -157,6 +157,29 @@ def test_an_index_ahead_of_a_restored_catalog_is_dropped(filled, tmp_path):
         assert library.search(Query(draw("ink", "disc"))) == []
 
 
+def test_an_index_of_what_came_after_a_backup_is_dropped_however_far_the_restored_catalog_got(tmp_path):
+    """The restored catalog gives the same ids and numbers to other pictures."""
+    library = tmp_path / "library"
+    for shape in ("disc", "ring"):
+        (tmp_path / shape).mkdir()
+        for style in STYLES:
+            draw(style, shape).save(tmp_path / shape / f"{style}.png")
+    with Library.create(library, encoder="descriptors:lab-gradient") as opened:
+        shutil.copy(library / "catalog.db", tmp_path / "backup.db")
+        fill(opened, tmp_path / "disc")
+        opened.refresh()
+    for file in library.glob("catalog.db*"):
+        file.unlink()
+    shutil.copy(tmp_path / "backup.db", library / "catalog.db")
+    (tmp_path / "disc").rename(tmp_path / "disc-before")
+    with Library.open(library) as opened:
+        fill(opened, tmp_path / "ring")
+    with Library.open(library) as opened:
+        for style in STYLES:
+            (best,) = opened.search(Query(tmp_path / "ring" / f"{style}.png", k=1, exclude_references=False))
+            assert (Path(best.path).name, round(best.cosine, 3)) == (f"{style}.png", 1.0)
+
+
 def test_searches_from_several_threads_agree(filled):
     with Library.open(filled) as library:
         expected = library.search(Query(draw("riso", "disc"), k=8))

@@ -116,9 +116,14 @@ def test_a_save_that_fails_leaves_the_old_file_and_no_litter(path, changes):
     with pytest.raises(VectorIndexError, match="cannot be written"):
         index.save(folder)  # a file cannot take the place of a folder
     with pytest.raises(VectorIndexError, match="cannot be written"):
-        index.save(path.parent / "absent" / "space.vectors")
+        index.save(path / "space.vectors")
     assert path.read_bytes() == before
     assert sorted(entry.name for entry in path.parent.iterdir()) == ["folder", "space.vectors"]
+
+
+def test_a_folder_that_was_removed_is_made_again(path):
+    ExactIndex.load(path).save(path.parent / "absent" / "space.vectors")
+    assert len(ExactIndex.load(path.parent / "absent" / "space.vectors")) == COUNT
 
 
 def test_a_folder_in_place_of_the_file_cannot_be_read(tmp_path):

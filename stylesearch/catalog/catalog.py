@@ -14,7 +14,7 @@ from stylesearch.catalog import writing
 from stylesearch.catalog.engine import connect, mapped_errors, parse_url
 from stylesearch.catalog.packing import pack, unpack
 from stylesearch.catalog.selection import chunks, matching
-from stylesearch.catalog.tables import AssetRow, CounterRow, LocationRow, RefusalRow, SpaceRow, VectorRow
+from stylesearch.catalog.tables import AssetRow, HistoryRow, LocationRow, RefusalRow, SpaceRow, VectorRow
 from stylesearch.catalog.upgrade import upgrade
 from stylesearch.errors import CatalogError, ImageReason
 from stylesearch.records import Asset, Batch, Changes, Counts, FileStat, KnownFile, Refusal, Region, Space, path_of_uri
@@ -162,10 +162,14 @@ class Catalog:
         with self._write() as connection:
             writing.write(connection, space_id, scan_id, batch, packed)
 
-    def sequence(self) -> int:
-        """The latest sequence number that was given out, in any space; 0 for a new catalog."""
+    def history(self, sequence: int) -> str:
+        """The token of the transaction that gave out this sequence number; "" where none did.
+
+        An index whose own token for its number differs was made from another catalog, or from what came after the
+        backup that this one was restored from.
+        """
         with self._read() as connection:
-            return int(connection.scalars(select(CounterRow.value)).one())
+            return _history(connection, sequence)
 
     def changes(self, space_id: int, after: int, limit: int = 50_000) -> Iterator[Changes]:
         """What happened in a space since sequence number `after`, in stretches of at most `limit` rows.
@@ -179,10 +183,11 @@ class Catalog:
             query = columns.where(VectorRow.space_id == space_id, VectorRow.sequence > after)
             with self._read() as connection:
                 rows = connection.execute(query.order_by(VectorRow.sequence).limit(limit)).all()
+                history = _history(connection, rows[-1].sequence) if rows else ""
             if rows:
                 ids, data, live, sequence = zip(*rows, strict=True)
                 after = sequence[-1]
-                yield Changes(np.array(ids, np.int64), unpack(data, dim), np.array(live, bool), after)
+                yield Changes(np.array(ids, np.int64), unpack(data, dim), np.array(live, bool), after, history)
             if len(rows) < limit:
                 return
 
@@ -265,6 +270,13 @@ class Catalog:
                 raise CatalogError(f"The catalog has no space with the id '{space_id}'.")
             self._dims[space_id] = dim
         return self._dims[space_id]
+
+
+def _history(connection: Connection, sequence: int) -> str:
+    if sequence == 0:
+        return ""
+    query = select(HistoryRow.token).where(HistoryRow.sequence >= sequence).order_by(HistoryRow.sequence).limit(1)
+    return connection.scalar(query) or ""
 
 
 def _assets(connection: Connection, ids: Sequence[int]) -> dict[int, Asset]:

@@ -138,6 +138,16 @@ class RefusalRow(Base):
     last_tried_at: Mapped[datetime] = mapped_column(Utc)
 
 
+class HistoryRow(Base):
+    """A mark on the numbers up to `sequence` that one transaction gave out. Two catalogs that part, because one of them
+    was restored from a backup, have different tokens from there on; see `Catalog.history`."""
+
+    __tablename__ = "history"
+
+    sequence: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    token: Mapped[str] = mapped_column(String(16))
+
+
 class CounterRow(Base):
     """One row, `sequence`: the last sequence number given out; see `stylesearch.catalog.writing`."""
 

@@ -9,6 +9,7 @@ take turns that way, as they do on SQLite anyhow; so two of them can neither dea
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
@@ -34,7 +35,17 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import InstrumentedAttribute
 
 from stylesearch.catalog.selection import at_or_below, bounds, chunks
-from stylesearch.catalog.tables import AssetRow, Base, CounterRow, LocationRow, RefusalRow, ScanRow, SpaceRow, VectorRow
+from stylesearch.catalog.tables import (
+    AssetRow,
+    Base,
+    CounterRow,
+    HistoryRow,
+    LocationRow,
+    RefusalRow,
+    ScanRow,
+    SpaceRow,
+    VectorRow,
+)
 from stylesearch.records import Batch, IndexedFile, Refusal, Space
 
 
@@ -86,9 +97,11 @@ def write(connection: Connection, space_id: int, scan_id: int, batch: Batch, pac
 
 
 def _take_numbers(connection: Connection, count: int) -> int:
-    """The first of `count` fresh sequence numbers."""
+    """The first of `count` fresh sequence numbers, which are marked in the history."""
     taken = update(CounterRow).values(value=CounterRow.value + count).returning(CounterRow.value)
-    return connection.execute(taken).scalar_one() - count + 1
+    last = connection.execute(taken).scalar_one()
+    connection.execute(insert(HistoryRow), {"sequence": last, "token": secrets.token_hex(8)})
+    return last - count + 1
 
 
 def _settle(connection: Connection, asset_ids: Iterable[int]) -> None:

@@ -48,13 +48,18 @@ class VectorIndex(ABC):
     def sequence(self) -> int:
         """Sequence number of the last change that was applied; 0 for a new index."""
 
+    @property
+    @abstractmethod
+    def history(self) -> str:
+        """The catalog's token for that change; "" for a new index. See `Catalog.history`."""
+
     @abstractmethod
     def __len__(self) -> int:
         """Number of live vectors."""
 
     @abstractmethod
     def apply(self, changes: Changes) -> None:
-        """Adds, replaces and removes vectors, then takes over `changes.sequence`.
+        """Adds, replaces and removes vectors, then takes over `changes.sequence` and `.history`.
 
         A stretch that ends at or before `sequence` has been seen already and changes nothing.
 

@@ -1,7 +1,8 @@
 """The file of a vector table: one line of JSON, the raw arrays, a SHA-256 digest.
 
     bytes               content
-    256                 JSON object padded with spaces, ended by a newline: format, version, kind, dim, count, sequence
+    256                 JSON object padded with spaces, ended by a newline: format, version, kind, dim, count, sequence,
+                        history
     count * dim * 4     vectors, float32, little endian, row after row
     count * 8           asset ids, int64, little endian
     32                  SHA-256 of everything before
@@ -40,7 +41,7 @@ def write_table(path: Path, table: VectorTable) -> None:
     Raises VectorIndexError where the operating system refuses; what lay at `path` is then still there.
     """
     header = {"format": FORMAT, "version": VERSION, "kind": KIND}
-    header |= {"dim": table.dim, "count": len(table), "sequence": table.sequence}
+    header |= {"dim": table.dim, "count": len(table), "sequence": table.sequence, "history": table.history}
     parts = (
         json.dumps(header).encode().ljust(HEADER_BYTES - 1) + b"\n",
         table.vectors.astype("<f4", copy=False).reshape(-1).data,
@@ -49,6 +50,7 @@ def write_table(path: Path, table: VectorTable) -> None:
     partial = path.with_name(f"{path.name}.{uuid.uuid4().hex}.partial")  # unique: two processes may save at once
     digest = hashlib.sha256()
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         _sweep(path)
         with open(partial, "xb") as file:
             for part in parts:
@@ -75,7 +77,7 @@ def read_table(path: Path) -> VectorTable:
         with open(path, "rb") as file:
             size = os.fstat(file.fileno()).st_size
             head = file.read(HEADER_BYTES)
-            dim, count, sequence = _parse(path, head)
+            dim, count, sequence, history = _parse(path, head)
             expected = HEADER_BYTES + count * (dim * 4 + 8) + DIGEST_BYTES
             if size != expected:
                 raise _damaged(path, f"{size} bytes where {expected} are due")
@@ -90,24 +92,25 @@ def read_table(path: Path) -> VectorTable:
     if digest.digest() != stored:
         raise _damaged(path, "its checksum does not match")
     rows = vectors.astype(np.float32, copy=False).reshape(count, dim)
-    return VectorTable(ids.astype(np.int64, copy=False), rows, count, sequence)
+    return VectorTable(ids.astype(np.int64, copy=False), rows, count, sequence, history)
 
 
-def _parse(path: Path, head: bytes) -> tuple[int, int, int]:
+def _parse(path: Path, head: bytes) -> tuple[int, int, int, str]:
     try:
         header = json.loads(head)
         name, version, kind = header["format"], header["version"], header["kind"]
         numbers = header["dim"], header["count"], header["sequence"]
+        history = header["history"]
     except (ValueError, TypeError, KeyError) as exc:
         raise _damaged(path, "its header cannot be read") from exc
-    if name != FORMAT or not all(type(number) is int and number >= 0 for number in numbers):
+    if name != FORMAT or not all(type(number) is int and number >= 0 for number in numbers) or type(history) is not str:
         raise _damaged(path, "its header makes no sense")
     if (version, kind) != (VERSION, KIND):
         raise VectorIndexError(
             f"The vector index '{path}' is of kind '{kind}' and version {version}; this StyleSearch reads kind "
             f"'{KIND}' and version {VERSION}. Rebuild it with: stylesearch rebuild"
         )
-    return numbers
+    return *numbers, history
 
 
 def _damaged(path: Path, why: str) -> VectorIndexError:

@@ -37,6 +37,10 @@ class FlatIndex(VectorIndex):
     def sequence(self) -> int:
         return self._table.sequence
 
+    @property
+    def history(self) -> str:
+        return self._table.history
+
     def __len__(self) -> int:
         return len(self._table)
 

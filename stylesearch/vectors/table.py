@@ -28,21 +28,23 @@ class VectorTable:
         ids: int64 (N,), ascending, each once.
         vectors: float32 (N, D), C-contiguous; row i belongs to ids[i].
         sequence: sequence number of the last change that is contained.
+        history: the catalog's token for that change.
     """
 
-    __slots__ = ("_id_room", "_vector_room", "ids", "sequence", "vectors")
+    __slots__ = ("_id_room", "_vector_room", "history", "ids", "sequence", "vectors")
 
-    def __init__(self, id_room: np.ndarray, vector_room: np.ndarray, count: int, sequence: int) -> None:
+    def __init__(self, id_room: np.ndarray, vector_room: np.ndarray, count: int, sequence: int, history: str) -> None:
         self._id_room = id_room  # rows from `count` on are free for the next table that appends
         self._vector_room = vector_room
         self.ids = id_room[:count]
         self.vectors = vector_room[:count]
         self.sequence = sequence
+        self.history = history
 
     @classmethod
     def empty(cls, dim: int) -> VectorTable:
         """A table without rows, at sequence number 0."""
-        return cls(np.empty(0, np.int64), np.empty((0, dim), np.float32), 0, 0)
+        return cls(np.empty(0, np.int64), np.empty((0, dim), np.float32), 0, 0, "")
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -66,19 +68,19 @@ class VectorTable:
 
         keep = ~self.mask(ids)
         if keep.all() and (not len(self) or not len(new_ids) or new_ids[0] > self.ids[-1]):
-            return self._appended(new_ids, new_vectors, changes.sequence)
-        return self._merged(keep, new_ids, new_vectors, changes.sequence)
+            return self._appended(new_ids, new_vectors, changes)
+        return self._merged(keep, new_ids, new_vectors, changes)
 
-    def _appended(self, ids: np.ndarray, vectors: np.ndarray, sequence: int) -> VectorTable:
+    def _appended(self, ids: np.ndarray, vectors: np.ndarray, changes: Changes) -> VectorTable:
         old, count = len(self), len(self) + len(ids)
         id_room, vector_room = self._id_room, self._vector_room
         if count > len(id_room):
             id_room, vector_room = _room(count, self.dim)
             id_room[:old], vector_room[:old] = self.ids, self.vectors
         id_room[old:count], vector_room[old:count] = ids, vectors
-        return VectorTable(id_room, vector_room, count, sequence)
+        return VectorTable(id_room, vector_room, count, changes.sequence, changes.history)
 
-    def _merged(self, keep: np.ndarray, ids: np.ndarray, vectors: np.ndarray, sequence: int) -> VectorTable:
+    def _merged(self, keep: np.ndarray, ids: np.ndarray, vectors: np.ndarray, changes: Changes) -> VectorTable:
         kept = np.flatnonzero(keep)
         count = len(kept) + len(ids)
         id_room, vector_room = _room(count, self.dim)
@@ -90,7 +92,7 @@ class VectorTable:
             block = slice(start, start + BLOCK_ROWS)
             vector_room[target[block]] = self.vectors[kept[block]]
         vector_room[np.searchsorted(merged_ids, ids)] = vectors
-        return VectorTable(id_room, vector_room, count, sequence)
+        return VectorTable(id_room, vector_room, count, changes.sequence, changes.history)
 
     def mask(self, ids: np.ndarray) -> np.ndarray:
         """bool (N,): True for the rows whose id is among `ids`, int64 (M,) in any order."""

@@ -87,6 +87,12 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("uri", name="pk_refusals"),
         sa.ForeignKeyConstraint(["scan_id"], ["scans.id"], name="fk_refusals_scan_id"),
     )
+    op.create_table(
+        "history",
+        sa.Column("sequence", sa.BigInteger, nullable=False, autoincrement=False),
+        sa.Column("token", sa.String(16), nullable=False),
+        sa.PrimaryKeyConstraint("sequence", name="pk_history"),
+    )
     counters = op.create_table(
         "counters",
         sa.Column("name", sa.String(16), nullable=False),
