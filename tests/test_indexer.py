@@ -11,9 +11,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from catalog_records import live_vectors
 from fakes import FakeEncoder, changing_decode
 from indexing import SETTINGS, Bench, open_bench, ordinary_user
 from pictures import draw, encode, png_bomb
@@ -21,10 +23,12 @@ from PIL import Image
 
 from indexer.interrupt import stop_on_interrupt
 from indexer.report import Progress
-from stylesearch.encoders.base import Encoder
+from indexer.run import index
+from indexer.scan import Scan, scans_of
 from stylesearch.errors import EncoderError, LibraryError, UsageError
-from stylesearch.images import fit, load_pixels
-from stylesearch.records import Limits
+from stylesearch.images import load_pixels
+from stylesearch.library import Library
+from stylesearch.records import Limits, Query
 
 
 @pytest.fixture
@@ -182,7 +186,7 @@ def test_another_encoder_fills_its_own_space(bench: Bench) -> None:
     bench.encoder = other
     report = bench.index()
     assert (report.again, report.new, report.encoded) == (5, 0, 5)
-    assert sorted(bench.catalog.counts().vectors.values()) == [5, 5]
+    assert [live_vectors(bench.catalog, space) for space in bench.catalog.spaces()] == [5, 5]
 
 
 def test_bad_files_are_named_and_good_ones_indexed(bench: Bench) -> None:
@@ -369,22 +373,37 @@ def test_thumbnails_that_cannot_be_written_end_the_run(bench: Bench) -> None:
         bench.index(thumbnails=blocked)
 
 
-def test_query_and_index_see_the_same_pixels() -> None:
-    data = encode(draw(size=(1500, 1200)), "JPEG")
-    encoder: Encoder = FakeEncoder()
-    decoded = load_pixels(data, encoder.preprocess)
-    assert (decoded.pixels == fit(decoded.picture, encoder.preprocess)).all()
+def test_query_and_index_see_the_same_pixels(tmp_path: Path) -> None:
+    for name in ("large.jpg", "turned.jpg", "alpha.png"):  # a draft, an orientation, a mode to convert
+        picture = draw(size=(1500, 1200))
+        if name == "alpha.png":
+            picture.putalpha(128)
+        exif = Image.Exif()
+        exif[274] = 6 if name == "turned.jpg" else 1
+        picture.save(tmp_path / name, exif=exif)
+    with Library.create(tmp_path / "library", encoder="descriptors:lab-gradient") as library:
+        paths = sorted(tmp_path.glob("*.*"))
+        index(library.catalog, library.encoder, paths, thumbnails=library.thumbnails, settings=SETTINGS)
+        for path in paths:
+            best = library.search(Query(path, k=1, exclude_references=False))[0]
+            assert best.path == str(path) and best.cosine > 0.9999  # float16 in the catalog, float32 in the query
 
 
 def test_scan_runs_ahead_of_a_slow_consumer(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("indexer.run.CHUNK", 4)
     bench.draw(*names(40))
-    seen: list[Progress] = []
+    scans: list[Scan] = []
+
+    def keep(*arguments: Any) -> list[Scan]:
+        scans.extend(scans_of(*arguments))
+        return scans
 
     def look(progress: Progress) -> None:
-        if not seen:
-            time.sleep(0.3)
-        seen.append(progress)
+        deadline = time.monotonic() + 20
+        while not scans[0].finished:
+            assert time.monotonic() < deadline, "the scan waits for its consumer"
+            time.sleep(0.01)
 
+    monkeypatch.setattr("indexer.run.scans_of", keep)
     bench.index(progress=look)
-    assert seen[1].scan_finished and seen[1].found == 40
+    assert scans[0].files == 40

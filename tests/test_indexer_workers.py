@@ -39,7 +39,16 @@ def test_failing_decoders_cost_their_file(bench: Bench, monkeypatch: pytest.Monk
     # 100 bytes per pixel of the cap are more than a worker may have beyond its base.
     monkeypatch.setattr("indexer.workers.BASE_MEMORY", 2**28)
     bench.draw(*(f"{number}.png" for number in range(20)))
-    bench.draw("crash.png", "hang.png", "bloat.png", "bug.png", "torch-is-absent.png", "inherited.png", "crash-too.png", first=20)
+    bench.draw(
+        "crash.png",
+        "hang.png",
+        "bloat.png",
+        "bug.png",
+        "torch-is-absent.png",
+        "inherited.png",
+        "crash-too.png",
+        first=20,
+    )
     settings = replace(SETTINGS, workers=2, limits=Limits(max_pixels=20_000_000))
     report = bench.index(settings=settings, file_seconds=2)
     reasons = {name: refusal.reason for name, refusal in bench.refusals().items()}
