@@ -40,7 +40,7 @@ def open_file(path: str | os.PathLike[str], limits: Limits) -> io.BufferedReader
     if not stat.S_ISREG(status.st_mode):
         problem = ImageError("not-a-file", "This is a pipe, socket or device, not a file.")
     elif status.st_size > limits.max_bytes:
-        problem = ImageError("too-large", f"The file has {status.st_size:,} bytes; the cap is {limits.max_bytes:,}.")
+        problem = too_many_bytes(status.st_size, limits)
     if problem:
         file.close()
         raise problem
@@ -50,6 +50,22 @@ def open_file(path: str | os.PathLike[str], limits: Limits) -> io.BufferedReader
 def stat_of(uri: str, status: os.stat_result) -> FileStat:
     """The record of a file's size and time. A time that no database column holds becomes the nearest that one does."""
     return FileStat(uri, status.st_size, max(-_INT64, min(status.st_mtime_ns, _INT64 - 1)))
+
+
+def too_many_bytes(count: int, limits: Limits) -> ImageError:
+    """The error for a file above the cap."""
+    return _too_large(f"The file has {count:,} bytes", limits.max_bytes, "STYLESEARCH_MAX_BYTES")
+
+
+def too_many_pixels(width: int, height: int, limits: Limits) -> ImageError:
+    """The error for a picture above the cap."""
+    text = f"The picture has {width:,} x {height:,} = {width * height:,} pixels"
+    return _too_large(text, limits.max_pixels, "STYLESEARCH_MAX_PIXELS")
+
+
+def _too_large(what: str, cap: int, variable: str) -> ImageError:
+    advice = f"To allow more, set {variable} and run: stylesearch index PATH --retry-failed"
+    return ImageError("too-large", f"{what}; the cap is {cap:,}. {advice}")
 
 
 @contextmanager

@@ -26,7 +26,7 @@ from PIL import (
 
 from stylesearch.colour import to_srgb
 from stylesearch.errors import ImageError
-from stylesearch.files import named, read_bytes
+from stylesearch.files import named, read_bytes, too_many_bytes, too_many_pixels
 from stylesearch.formats import SIGNATURE_BYTES, UNSUPPORTED, format_of
 from stylesearch.records import Limits
 from stylesearch.tiff import read_tiff
@@ -219,7 +219,7 @@ def _known_format(data: bytes, limits: Limits) -> str:
     if not data:
         raise ImageError("empty", "The file is empty.")
     if len(data) > limits.max_bytes:
-        raise ImageError("too-large", f"The file has {len(data):,} bytes; the cap is {limits.max_bytes:,}.")
+        raise too_many_bytes(len(data), limits)
     kind = format_of(data[:SIGNATURE_BYTES])
     if kind is None:
         raise ImageError("not-an-image", "The content is of no image format that is known here.")
@@ -242,10 +242,7 @@ def _pillow_reads(data: bytes) -> bool:
 def _check_pixels(size: tuple[int, int], limits: Limits) -> None:
     width, height = size
     if width * height > limits.max_pixels:
-        raise ImageError(
-            "too-large",
-            f"The picture has {width:,} x {height:,} = {width * height:,} pixels; the cap is {limits.max_pixels:,}.",
-        )
+        raise too_many_pixels(width, height, limits)
 
 
 def _orientation(image: Image.Image) -> int:

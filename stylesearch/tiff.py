@@ -10,6 +10,7 @@ from PIL import Image
 
 from stylesearch.colour import scaled_by_range
 from stylesearch.errors import ImageError
+from stylesearch.files import too_many_pixels
 from stylesearch.records import Limits
 
 _ORIENTATION, _ICC_PROFILE = 274, 34675
@@ -29,9 +30,9 @@ def read_tiff(data: bytes, limits: Limits) -> tuple[Image.Image, int]:
     """
     with tifffile.TiffFile(io.BytesIO(data)) as tiff:
         page = tiff.pages.first
-        pixels, samples = page.imagewidth * page.imagelength * page.imagedepth, page.samplesperpixel
-        if pixels > limits.max_pixels:
-            raise ImageError("too-large", f"The picture has {pixels:,} pixels; the cap is {limits.max_pixels:,}.")
+        width, height, samples = page.imagewidth, page.imagelength * page.imagedepth, page.samplesperpixel
+        if width * height > limits.max_pixels:
+            raise too_many_pixels(width, height, limits)
         # Shape and colour are checked first: a page may declare any number of samples and so any amount of memory.
         grey = page.photometric in (tifffile.PHOTOMETRIC.MINISBLACK, tifffile.PHOTOMETRIC.MINISWHITE)
         colour = page.photometric == tifffile.PHOTOMETRIC.RGB
