@@ -42,6 +42,7 @@ class Report:
         refused: could not be used.
         still_refused: could not be used in an earlier run and have not changed since; not read.
         others: no pictures.
+        linked_folders: links to folders, which are not followed.
         encoded: pictures that went through the encoder.
         bytes: size of the files that were read.
         seconds: duration.
@@ -58,6 +59,7 @@ class Report:
     refused: int = 0
     still_refused: int = 0
     others: int = 0
+    linked_folders: int = 0
     encoded: int = 0
     bytes: int = 0
     seconds: float = 0.0

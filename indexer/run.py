@@ -59,7 +59,7 @@ def index(
         catalog: is written to.
         encoder: fills its own space of the catalog.
         roots: folders and files.
-        thumbnails: folder for them; named by content, and left out of every scan.
+        thumbnails: folder for them; named by content. Marked as a cache, which a scan of a folder above it leaves out.
         settings: worker processes and size caps.
         batch_size: pictures that are encoded together; halved where memory is short.
         retry_failed: try refused files again even if they have not changed.
@@ -129,6 +129,7 @@ class _Run:
         """Marks what went, unless the run was stopped, and completes the report."""
         self._report.interrupted = self._stop.is_set()
         self._report.others = sum(scan.others for scan in self._scans.values())
+        self._report.linked_folders = sum(scan.linked_folders for scan in self._scans.values())
         if not self._report.interrupted:
             for scan_id, scan in self._scans.items():
                 self._finish_scan(scan_id, scan)
@@ -222,7 +223,7 @@ class _Run:
             spared.append(scan.root)
             self._report.warnings += (
                 f"No picture was found under '{printable(scan.paths[0])}', where the library knows some. They were not "
-                "marked as gone: is the disk mounted?",
+                "marked as gone: is the disk mounted? If they are gone for good: stylesearch forget PATH",
             )
         self._report.gone += self._catalog.finish_scan(scan_id, spared)
 

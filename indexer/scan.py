@@ -38,6 +38,7 @@ class Scan:
         files: how many files were found that may hold a picture.
         refused: how many things were found that are named like a picture and are none, or cannot be looked at.
         others: how many other files were found.
+        linked_folders: how many links to folders were skipped.
         unreadable: uris of folders that could not be listed; what they hold is unknown.
         finished: whether the walk has come to its end.
     """
@@ -48,6 +49,7 @@ class Scan:
     files: int = 0
     refused: int = 0
     others: int = 0
+    linked_folders: int = 0
     unreadable: list[str] = field(default_factory=list)
     finished: bool = False
 
@@ -110,6 +112,7 @@ class Scan:
             self.others += 1
             return None
         if not stat.S_ISREG(status.st_mode):
+            self.linked_folders += stat.S_ISDIR(status.st_mode)
             if named:
                 return _refusal(path, ImageError("not-a-file", "This is a folder, pipe, socket or device, not a file."))
             return None
@@ -138,7 +141,8 @@ def scans_of(roots: Sequence[str | os.PathLike[str]], limits: Limits, stop: thre
         path = os.path.abspath(root)  # noqa: PTH100 - links are part of the name that the user gave
         if not Path(path).exists():
             raise UsageError(
-                f"There is nothing at '{printable(path)}'. Is the disk mounted? Nothing was changed in the library."
+                f"There is nothing at '{printable(path)}'. Is the disk mounted? Nothing was changed in the library. "
+                "If it is gone for good: stylesearch forget PATH"
             )
         (folders if Path(path).is_dir() else files).add(path)
     outermost = sorted(path for path in folders if not any(str(parent) in folders for parent in Path(path).parents))

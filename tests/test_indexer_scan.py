@@ -81,8 +81,8 @@ def test_links(tmp_path: Path) -> None:
     (root / "dangling.png").symlink_to(tmp_path / "nothing")
     (root / "dangling").symlink_to(tmp_path / "nothing")
     (root / "loop.png").symlink_to(root / "loop.png")
-    files, reasons, _ = walk(root)
-    assert files == ["file.png"]
+    files, reasons, one = walk(root)
+    assert files == ["file.png"] and one.linked_folders == 2
     assert reasons == {"dangling.png": "missing", "loop.png": "missing", "folder.png": "not-a-file"}
 
 
