@@ -15,12 +15,17 @@ from stylesearch.records import Asset, Hit, printable
 TILE = 224  # pixels
 GAP = 12
 CAPTION = 34
+COLUMNS = 6
+
+# Pixels along a side that WebP and JPEG can have at most. The others could have more, which memory could not.
+_LONGEST = {".webp": 16_383}
+_LONGEST_ELSE = 65_500
 
 
 def contact_sheet(
     hits: Sequence[Hit],
     path: str | os.PathLike[str],
-    thumbnail: Callable[[Asset], Path],
+    thumbnail: Callable[[Asset], Path | None],
     references: Sequence[str | os.PathLike[str]] = (),
 ) -> None:
     """Writes the references and the hits, with their scores, in the format that the file name asks for.
@@ -28,21 +33,29 @@ def contact_sheet(
     Args:
         hits: in the order in which they are drawn.
         path: ".png", ".jpg", ".webp" or ".pdf".
-        thumbnail: says where an asset's thumbnail lies.
+        thumbnail: says where an asset's thumbnail lies; None leaves its place empty.
         references: drawn first, framed.
 
     Raises:
-        UsageError: another kind of file, or a folder that cannot be written.
+        UsageError: another kind of file, more hits than it can hold, or a folder that cannot be written.
     """
     target = Path(path)
     if target.suffix.lower() not in {".png", ".jpg", ".jpeg", ".webp", ".pdf"}:
         raise UsageError(f"The contact sheet '{target}' must end in .png, .jpg, .webp or .pdf.")
+    count = len(references) + len(hits)
+    columns = min(COLUMNS, max(1, count))
+    rows = -(-count // columns)
+    most = (_LONGEST.get(target.suffix.lower(), _LONGEST_ELSE) - GAP) // (TILE + CAPTION + GAP)
+    if rows > most:
+        raise UsageError(
+            f"The contact sheet '{target}' has room for {most * COLUMNS:,} pictures, and there are {count:,}. "
+            "Ask for fewer with -k."
+        )
     tiles = [(read_image(reference), "reference", True) for reference in references]
-    tiles += [
-        (read_image(thumbnail(hit.asset)), f"{hit.cosine:.3f}  {Path(printable(hit.path)).name}", False) for hit in hits
-    ]
-    columns = min(6, max(1, len(tiles)))
-    rows = -(-len(tiles) // columns)
+    for hit in hits:
+        small = thumbnail(hit.asset)
+        picture = read_image(small) if small else Image.new("RGB", (TILE, TILE), "#eeeeee")
+        tiles.append((picture, f"{hit.cosine:.3f}  {Path(printable(hit.path)).name}", False))
     sheet = Image.new("RGB", (GAP + columns * (TILE + GAP), GAP + rows * (TILE + CAPTION + GAP)), "white")
     for position, (image, caption, framed) in enumerate(tiles):
         row, column = divmod(position, columns)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,11 @@ from studio import draw, draw_studio
 from typer.testing import CliRunner, Result
 
 from stylesearch.cli import app
+from stylesearch.cli.app import hint, with_library
+from stylesearch.cli.find import _weights
+from stylesearch.errors import UsageError
+from stylesearch.records import Asset, Hit
+from stylesearch.sheets import contact_sheet
 
 
 def run(*arguments: object, code: int = 0) -> Result:
@@ -102,17 +108,102 @@ def test_contact_sheet_shows_reference_and_hits(library, pictures, tmp_path):
         assert len(set(image.convert("RGB").get_flattened_data())) > 500
 
 
+def test_contact_sheet_makes_missing_thumbnails_again(library, pictures, tmp_path):
+    for name in ("before.png", "after.png"):
+        run("search", pictures / "ink" / "disc.png", "-l", library, "-k", 5, "--sheet", tmp_path / name)
+        shutil.rmtree(library / "thumbnails")
+    assert (tmp_path / "before.png").read_bytes() == (tmp_path / "after.png").read_bytes()
+
+
 def test_status_counts(library):
     status = run_json("status", "-l", library)
     assert (status["pictures"], status["files"], status["files_refused"], status["searchable"]) == (16, 16, 1, 16)
-    assert "descriptors:lab-gradient" in run("status", "-l", library).stdout
+    shown = run("status", "-l", library).stdout
+    assert "descriptors:lab-gradient" in shown and "SQLite, in the folder" in shown
+    assert f"stylesearch errors --library {library}" in shown
+
+
+def test_hints_name_the_library_where_the_environment_does_not(library, monkeypatch):
+    monkeypatch.setenv("STYLESEARCH_LIBRARY", str(library))
+    assert run("status").stdout.rstrip().endswith("stylesearch errors")
+    assert hint("stylesearch errors", None) == "stylesearch errors"
+    assert hint("stylesearch errors", Path("my library")) == "stylesearch errors --library 'my library'"
+    assert with_library("Try: stylesearch index PATH --retry-failed. Or not", Path("a")) == (
+        "Try: stylesearch index PATH --retry-failed --library a. Or not"
+    )
+    whole = "stylesearch init 'x', stylesearch index PATH --library b"
+    assert with_library(whole, Path("a")) == whole
 
 
 def test_errors_names_each_bad_file_in_every_form(library, pictures):
     rows = run_json("errors", "-l", library)
     assert [(row["path"], row["reason"]) for row in rows] == [(str(pictures / "notes.jpg"), "not-an-image")]
     assert next(csv.DictReader(io.StringIO(run("errors", "-l", library, "--csv").stdout)))["path"] == rows[0]["path"]
-    assert "not-an-image" in run("errors", "-l", library).stdout
+    shown = run("errors", "-l", library)
+    assert shown.stdout == f"{rows[0]['path']}\t{rows[0]['reason']}\t{rows[0]['message']}\n"
+    assert "--retry-failed --library" in shown.stderr
+
+
+def test_piped_hits_are_a_line_each(library, pictures):
+    arguments = ("search", pictures / "ink" / "disc.png", "-l", library, "-k", 3)
+    rows = [line.split("\t") for line in run(*arguments).stdout.splitlines()]
+    assert rows == [
+        [f"{hit['cosine']:.3f}", str(hit["id"]), f"{hit['width']}x{hit['height']}", hit["paths"][0]]
+        for hit in run_json(*arguments)
+    ]
+    nothing = run(*arguments, "--path", "nowhere/**")
+    assert nothing.stdout == "" and "Nothing found" in nothing.stderr
+
+
+def test_too_large_names_the_variable_and_the_command(library, pictures, tmp_path, monkeypatch):
+    run("init", tmp_path / "small", "--encoder", "descriptors:lab-gradient")
+    for variable in ("STYLESEARCH_MAX_PIXELS", "STYLESEARCH_MAX_BYTES"):
+        monkeypatch.setenv(variable, "100")
+        run("index", pictures / "ink" / "disc.png", "-l", tmp_path / "small", "--retry-failed", code=3)
+        (row,) = run_json("errors", "-l", tmp_path / "small")
+        assert variable in row["message"] and "stylesearch index PATH --retry-failed" in row["message"]
+
+
+def test_forget_takes_out_a_folder_that_was_renamed(tmp_path):
+    draw_studio(tmp_path / "old")
+    (tmp_path / "old" / "notes.jpg").unlink()
+    run("init", tmp_path / "library", "--encoder", "descriptors:lab-gradient")
+    run("index", tmp_path / "old", "-l", tmp_path / "library")
+    (tmp_path / "old").rename(tmp_path / "new")
+    run("index", tmp_path / "new", "-l", tmp_path / "library")
+    assert run_json("forget", tmp_path / "old", "-l", tmp_path / "library") == {"forgotten": 16}
+    assert run_json("status", "-l", tmp_path / "library")["files"] == 16
+    assert "Forgot 0 files" in run("forget", tmp_path / "old", "-l", tmp_path / "library").stdout
+    assert "Forgot 1 file." in run("forget", tmp_path / "new" / "ink" / "disc.png", "-l", tmp_path / "library").stdout
+    assert (tmp_path / "new" / "ink" / "disc.png").exists()
+
+
+def test_weights_cover_texts_after_references():
+    assert _weights(None, 2, 1) == [1, 1, 1]
+    assert _weights("1,0.5,2", 2, 1) == [1, 0.5, 2]
+    with pytest.raises(UsageError, match="3 weights for 2 references and 0 texts"):
+        _weights("1,0.5,2", 2, 0)
+
+
+def test_linked_folders_are_counted(library, pictures, tmp_path):
+    (tmp_path / "link").symlink_to(pictures / "ink")
+    result = run("index", tmp_path, "-l", library)
+    assert "1 linked folder skipped; name it to index it." in result.stderr
+
+
+@pytest.mark.parametrize(("suffix", "most"), [(".webp", 360), (".jpg", 1452)])
+def test_contact_sheet_larger_than_its_format_allows(tmp_path, suffix, most):
+    hit = Hit(Asset(1, "0" * 64, 1, "PNG", 1, 1, ("/a.png",)), 1.0)
+    with pytest.raises(UsageError, match=f"room for {most:,} pictures, and there are {most + 1:,}"):
+        contact_sheet([hit] * (most + 1), tmp_path / f"sheet{suffix}", lambda asset: tmp_path / "never read")
+
+
+def test_contact_sheet_with_an_odd_file_name(tmp_path):
+    draw("ink", "disc").save(tmp_path / "thumbnail.webp")
+    hit = Hit(Asset(1, "0" * 64, 1, "PNG", 1, 1, ("/line\nbreak.png",)), 1.0)
+    contact_sheet([hit], tmp_path / "sheet.png", lambda asset: tmp_path / "thumbnail.webp")
+    contact_sheet([hit], tmp_path / "empty.png", lambda asset: None)
+    assert (tmp_path / "sheet.png").stat().st_size > (tmp_path / "empty.png").stat().st_size
 
 
 def test_rebuild_finds_the_same(library, pictures):
@@ -141,11 +232,15 @@ def test_indexing_again_does_nothing_and_retrying_tries(library, pictures):
         (["search", "{pictures}/notes.jpg", "-l", "{library}"], 1, "notes.jpg"),
         (["search", "id:999", "-l", "{library}"], 2, "no asset 999"),
         (["search", "id:1", "--weights", "x", "-l", "{library}"], 2, "must be numbers"),
-        (["search", "id:1", "--weights", "1,2", "-l", "{library}"], 2, "1 references and 2 weights"),
+        (["search", "id:1", "--weights", "1,2", "-l", "{library}"], 2, "2 weights for 1 references and 0 texts"),
         (["search", "id:1", "--weights", "-1", "-l", "{library}"], 2, "positive"),
         (["search", "id:1", "-k", "0", "-l", "{library}"], 2, "k is 0"),
         (["search", "id:1", "--unlike", "id:1", "--weights", "0.5", "-l", "{library}"], 2, "cancel out"),
         (["search", "id:1", "--sheet", "{tmp}/x.gif", "-l", "{library}"], 2, "must end in"),
+        (["search", "id:1", "--sheet", "{pictures}", "-l", "{library}"], 2, "must end in"),
+        (["search", "id:99999999999999999999", "-l", "{library}"], 2, "no asset 99999999999999999999"),
+        (["index", "{tmp}/none", "-l", "{library}"], 2, "stylesearch forget PATH --library "),
+        (["init", "{library}"], 1, "stylesearch index PATH --library "),
     ],
 )
 def test_mistakes_are_explained_without_a_traceback(arguments, code, message, library, pictures, tmp_path):
@@ -173,7 +268,7 @@ def test_sample_draws_styles_by_contents(tmp_path):
 
 def test_every_command_has_help_with_examples():
     commands = [command.callback.__name__ for command in app.registered_commands if command.callback]
-    assert set(commands) == {"init", "index", "search", "status", "errors", "rebuild", "ui", "sample"}
+    assert set(commands) == {"init", "index", "search", "status", "errors", "forget", "rebuild", "ui", "sample"}
     for command in commands:
         text = run(command, "--help").stdout
         assert f"$ stylesearch {command}" in text, command

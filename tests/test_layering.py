@@ -20,13 +20,21 @@ LAYERS = [
         "stylesearch.colour",
         "stylesearch.files",
         "stylesearch.formats",
+        "stylesearch.thumbnails",
         "stylesearch.tiff",
     ],
     ["stylesearch.catalog", "stylesearch.encoders", "stylesearch.masking", "stylesearch.vectors"],
-    ["stylesearch.scores", "stylesearch.search", "stylesearch.sheets", "stylesearch.library", "stylesearch"],
+    [
+        "stylesearch.scores",
+        "stylesearch.search",
+        "stylesearch.sheets",
+        "stylesearch.references",
+        "stylesearch.library",
+        "stylesearch",
+    ],
     ["indexer", "stylesearch.transfer", "encoder_training"],
     ["benchmarks", "ui"],
-    ["stylesearch.cli"],
+    ["stylesearch.cli", "stylesearch.__main__"],
 ]
 # Neighbours on one line that must not know of each other.
 STRANGERS = [

@@ -5,6 +5,12 @@ Nothing heavy is imported at the top of these modules, so that `stylesearch --he
 
 from __future__ import annotations
 
+import io
+import logging
+import os
+import sys
+import warnings
+
 from stylesearch.cli import collection, find, ingest, page  # noqa: F401  (each adds its commands to the app)
 from stylesearch.cli.app import app
 
@@ -13,4 +19,15 @@ __all__ = ["app", "main"]
 
 def main() -> None:
     """Entry point of the `stylesearch` command."""
-    app()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal may not know every letter of a file name
+    # Decoders remark on odd files; what counts here is whether they can be read.
+    warnings.filterwarnings("ignore", module="PIL")
+    logging.getLogger("tifffile").addHandler(logging.NullHandler())
+    try:
+        app()
+    finally:
+        try:
+            sys.stdout.flush()
+        except OSError:  # told by the app; what is left must not be tried, and told, again when Python ends
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,4 +1,4 @@
-"""`init`, `status`, `errors`, `rebuild`: what a library is and what is in it."""
+"""`init`, `status`, `errors`, `forget`, `rebuild`: what a library is and what is in it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,16 @@ from typing import Annotated
 
 import typer
 
-from stylesearch.cli.app import JsonOption, LibraryOption, app, examples, print_json
+from stylesearch.cli.app import (
+    JsonOption,
+    LibraryOption,
+    app,
+    examples,
+    hint,
+    print_json,
+    print_table,
+    remember_library,
+)
 from stylesearch.settings import IndexKind
 
 
@@ -22,7 +31,10 @@ from stylesearch.settings import IndexKind
 )
 def init(
     folder: Annotated[
-        Path | None, typer.Argument(help="Folder of the new library.", show_default="./stylesearch-library")
+        Path | None,
+        typer.Argument(
+            help="Folder of the new library.", show_default="./stylesearch-library", callback=remember_library
+        ),
     ] = None,
     encoder: Annotated[str | None, typer.Option(help="Encoder that fills it.", show_default="the embedded one")] = None,
     catalog: Annotated[str | None, typer.Option(help="Database URL.", show_default="SQLite, in the folder")] = None,
@@ -39,20 +51,23 @@ def init(
             print_json({"library": str(folder), "encoder": library.space.encoder, "dim": library.space.dim})
             return
         typer.echo(f"Made the library '{folder}' with the encoder {library.space.encoder}.")
-        typer.echo(f"Next: stylesearch index PATH --library '{folder}'")
+        typer.echo(f"Next: {hint('stylesearch index PATH', folder)}")
 
 
 @app.command(epilog=examples("stylesearch status", "stylesearch status --library archive --json"))
 def status(library: LibraryOption = None, as_json: JsonOption = False) -> None:
     """Show what is in the library."""
+    from stylesearch.catalog.engine import parse_url, shown
     from stylesearch.library import Library
 
     with Library.open(library) as opened:
         state = opened.status()
+        catalog = opened.settings.catalog
     counts = state.counts
     rows = {
         "library": str(state.folder),
         "encoder": f"{state.space.encoder} ({state.space.dim} numbers, {state.space.dtype})",
+        "catalog": shown(parse_url(catalog)) if catalog else "SQLite, in the folder",
         "vector engine": state.index,
         "pictures": counts.assets,
         "files": counts.locations,
@@ -66,7 +81,7 @@ def status(library: LibraryOption = None, as_json: JsonOption = False) -> None:
     for key, value in rows.items():
         typer.echo(f"{key:14} {value:,}" if isinstance(value, int) else f"{key:14} {value}")
     if counts.refused:
-        typer.echo("See why files were refused with: stylesearch errors")
+        typer.echo(f"See why files were refused with: {hint('stylesearch errors', library)}")
 
 
 @app.command(
@@ -83,6 +98,7 @@ def errors(
     from stylesearch.library import Library
     from stylesearch.records import path_of_uri, printable
 
+    again = hint("stylesearch index PATH --retry-failed", library)
     with Library.open(library) as opened:
         rows = [
             {
@@ -101,16 +117,32 @@ def errors(
         writer.writeheader()
         writer.writerows(rows)
     elif not rows:
-        typer.echo("No file was refused.")
+        typer.echo("No file was refused.", err=True)
     else:
-        from rich.console import Console
-        from rich.table import Table
-        from rich.text import Text
+        print_table(
+            ("File", "Reason", "What was wrong"),
+            [(str(row["path"]), str(row["reason"]), str(row["message"])) for row in rows],
+        )
+        typer.echo(f"{len(rows):,} refused. Try them again with: {again}", err=True)
 
-        table = Table("File", "Reason", "What was wrong", title=f"{len(rows):,} refused")
-        for row in rows:
-            table.add_row(Text(str(row["path"]), overflow="fold"), Text(str(row["reason"])), Text(str(row["message"])))
-        Console().print(table)
+
+@app.command(epilog=examples("stylesearch forget ~/Pictures/old", "stylesearch forget /mnt/scans --library archive"))
+def forget(
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="PATH", help="Folders and files, whether or not they are still there.")
+    ],
+    library: LibraryOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Take folders and files out of the library, such as a folder that was renamed. Nothing on disk is touched."""
+    from stylesearch.library import Library
+
+    with Library.open(library) as opened:
+        count = sum(opened.forget(path) for path in paths)
+    if as_json:
+        print_json({"forgotten": count})
+    else:
+        typer.echo(f"Forgot {count:,} {'file' if count == 1 else 'files'}. Nothing on disk was touched.")
 
 
 @app.command(epilog=examples("stylesearch rebuild"))

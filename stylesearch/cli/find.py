@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stylesearch.cli.app import JsonOption, LibraryOption, app, examples, print_json
+from stylesearch.cli.app import JsonOption, LibraryOption, app, examples, print_json, print_table
 
 if TYPE_CHECKING:
     from stylesearch.records import Hit, ReferenceLike
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
         "stylesearch search a.png b.png --weights 1,0.5 --unlike c.png -k 50",
         "stylesearch search id:42 --format png --path 'posters/**' --json",
         "stylesearch search --text 'ink wash, muted colours'",
+        "stylesearch search a.png --text 'ink wash' --weights 1,0.5",
         "stylesearch search reference.png --sheet hits.png",
     )
 )
@@ -33,7 +35,11 @@ def search(
         list[str] | None, typer.Option("--unlike", "-u", help="Less like this one. Repeat for several.")
     ] = None,
     weights: Annotated[
-        str | None, typer.Option(help="How much each reference counts, separated by commas.", show_default="1 each")
+        str | None,
+        typer.Option(
+            help="How much each counts, separated by commas: references first, then texts, in the order given.",
+            show_default="1 each",
+        ),
     ] = None,
     k: Annotated[int, typer.Option("--k", "-k", help="How many hits to show.")] = 20,
     path: Annotated[
@@ -54,9 +60,11 @@ def search(
     from stylesearch.records import Query
     from stylesearch.sheets import contact_sheet
 
+    sources = [_reference(reference) for reference in references or ()]
+    numbers = _weights(weights, len(sources), len(text or ()))
     query = Query(
-        references=_weighted(references or [], weights),
-        texts=text or (),
+        references=list(zip(sources, numbers, strict=False)),  # type: ignore[arg-type]  # a source is never a pair here
+        texts=list(zip(text or (), numbers[len(sources) :], strict=True)),
         counter_references=[_reference(text) for text in unlike or ()],
         k=k,
         paths=path or (),
@@ -67,13 +75,13 @@ def search(
         hits = opened.search(query)
         if sheet is not None:
             shown = [reference for reference in references or () if not reference.startswith("id:")]
-            contact_sheet(hits, sheet, opened.thumbnail, references=shown)
+            contact_sheet(hits, sheet, opened.ensure_thumbnail, references=shown)
     if as_json:
         print_json([as_record(hit) for hit in hits])
     else:
         _print_table(hits)
         if sheet is not None:
-            typer.echo(f"Wrote {sheet}")
+            typer.echo(f"Wrote {sheet}", err=True)
 
 
 def as_record(hit: Hit) -> dict[str, object]:
@@ -93,39 +101,43 @@ def as_record(hit: Hit) -> dict[str, object]:
 
 
 def _reference(text: str) -> ReferenceLike:
-    number = text.removeprefix("id:")
-    return int(number) if number != text and number.isdecimal() else text
-
-
-def _weighted(references: list[str], weights: str | None) -> list[ReferenceLike]:
     from stylesearch.errors import UsageError
 
-    sources = [_reference(text) for text in references]
-    if weights is None:
-        return sources
+    number = text.removeprefix("id:")
+    if number == text or not number.isdecimal():
+        return text
+    if int(number) >= 2**63:  # more than the catalog can count
+        raise UsageError(f"There is no asset {number} in the library.")
+    return int(number)
+
+
+def _weights(given: str | None, references: int, texts: int) -> list[float]:
+    """A number for each reference, then one for each text."""
+    from stylesearch.errors import UsageError
+
+    if given is None:
+        return [1.0] * (references + texts)
     try:
-        numbers = [float(number) for number in weights.split(",")]
+        numbers = [float(number) for number in given.split(",")]
     except ValueError as exc:
-        raise UsageError(f"The weights '{weights}' must be numbers separated by commas, such as 1,0.5") from exc
-    if len(numbers) != len(sources):
-        raise UsageError(f"There are {len(sources)} references and {len(numbers)} weights; give one weight for each.")
-    return list(zip(sources, numbers, strict=True))  # type: ignore[arg-type]  # a source is never a pair here
+        raise UsageError(f"The weights '{given}' must be numbers separated by commas, such as 1,0.5") from exc
+    if len(numbers) != references + texts:
+        raise UsageError(
+            f"There are {len(numbers)} weights for {references} references and {texts} texts; give one weight for "
+            "each, references first."
+        )
+    return numbers
 
 
 def _print_table(hits: list[Hit]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
     from stylesearch.records import printable
 
     if not hits:
-        typer.echo("Nothing found: the library is empty, or the filters leave nothing.")
+        typer.echo("Nothing found: the library is empty, or the filters leave nothing.", err=True)
         return
-    table = Table("Cosine", "Id", "Size", "File")
+    rows = []
     for hit in hits:
-        asset = hit.asset
-        copies = f"  (+{len(asset.paths) - 1} copies)" if len(asset.paths) > 1 else ""
-        file = Text(printable(hit.path) + copies, overflow="fold")
-        table.add_row(f"{hit.cosine:.3f}", str(asset.id), f"{asset.width}x{asset.height}", file)
-    Console().print(table)
+        asset, copies = hit.asset, len(hit.asset.paths) - 1
+        more = f"  (+{copies} {'copy' if copies == 1 else 'copies'})" if copies and sys.stdout.isatty() else ""
+        rows.append((f"{hit.cosine:.3f}", str(asset.id), f"{asset.width}x{asset.height}", printable(hit.path) + more))
+    print_table(("Cosine", "Id", "Size", "File"), rows)

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stylesearch.cli.app import FAILED, SOME_REFUSED, JsonOption, LibraryOption, app, examples, print_json
+from stylesearch.cli.app import (
+    FAILED,
+    SOME_REFUSED,
+    JsonOption,
+    LibraryOption,
+    app,
+    examples,
+    hint,
+    print_json,
+    with_library,
+)
 
 if TYPE_CHECKING:
     from indexer.report import Report
@@ -32,7 +42,11 @@ def index(
     batch_size: Annotated[int, typer.Option(help="Pictures that are encoded together.", min=1)] = 32,
     as_json: JsonOption = False,
 ) -> None:
-    """Index folders: everything new, changed or moved since the last run."""
+    """Index folders: everything new, changed or moved since the last run.
+
+    Left out are hidden files and folders, folders marked as caches (CACHEDIR.TAG), and links to folders, unless they
+    are named themselves.
+    """
     from indexer.interrupt import stop_on_interrupt
     from indexer.run import index as run
     from stylesearch.cli.progress import indexing_bar
@@ -43,7 +57,7 @@ def index(
         with indexing_bar(hidden=as_json) as show:
             report = run(
                 opened.catalog,
-                opened.encoder,
+                opened.encoder_for_indexing(),
                 paths,
                 thumbnails=opened.thumbnails,
                 settings=Settings.from_environment(),
@@ -56,14 +70,14 @@ def index(
     if as_json:
         print_json(asdict(report) | {"rate": round(report.rate, 1)})
     else:
-        _print_report(report)
+        _print_report(report, library)
     if report.interrupted:
         raise typer.Exit(FAILED)
     if report.refused or report.still_refused:
         raise typer.Exit(SOME_REFUSED)
 
 
-def _print_report(report: Report) -> None:
+def _print_report(report: Report, library: Path | None) -> None:
     parts = {
         "new": report.new + report.again,
         "changed": report.changed,
@@ -74,11 +88,14 @@ def _print_report(report: Report) -> None:
         "not pictures": report.others,
     }
     counts = ", ".join(f"{count:,} {name}" for name, count in parts.items() if count)
-    typer.echo(f"{counts or 'Nothing found'} in {report.seconds:,.1f} s ({report.rate:,.0f} files/s).")
+    nothing = "Nothing done" if report.interrupted else "Nothing found"
+    typer.echo(f"{counts or nothing} in {report.seconds:,.1f} s ({report.rate:,.0f} files/s).")
     for warning in report.warnings:
-        typer.echo(f"Warning: {warning}", err=True)
+        typer.echo(f"Warning: {with_library(warning, library)}", err=True)
+    if links := report.linked_folders:
+        typer.echo(f"{links:,} linked {'folder' if links == 1 else 'folders'} skipped; name it to index it.", err=True)
     if parts["refused"]:
-        typer.echo("See why files were refused with: stylesearch errors")
+        typer.echo(f"See why files were refused with: {hint('stylesearch errors', library)}")
     if report.interrupted:
         typer.echo("Interrupted; what was done is kept. Run the same command again to go on.", err=True)
 

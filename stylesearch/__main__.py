@@ -1,0 +1,5 @@
+"""`python -m stylesearch` is `stylesearch`."""
+
+from stylesearch.cli import main
+
+main()
