@@ -26,7 +26,7 @@ def main(folder: str) -> None:
             hits = library.search(Query(number, k=DEPTH))
             right[row, : len(hits)] = [style[hit.asset.id] == style[number] for hit in hits]
     precision = right.cumsum(axis=1) / np.arange(1, DEPTH + 1)
-    print(f"{len(style):,} pictures, {len(set(style.values())):,} styles, encoder {library.settings.encoder}")
+    print(f"{len(style):,} pictures, {len(set(style.values())):,} styles, encoder {library.space.encoder}")
     print(f"P@1 {right[:, 0].mean():.1%}  hit@10 {right.any(axis=1).mean():.1%}  mean P@1..10 {precision.mean():.1%}")
 
 

@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stylesearch.errors import ImageError, LibraryError
+from stylesearch.errors import ImageError
 from stylesearch.files import open_file, stat_of, system_errors
 from stylesearch.images import Preprocess, load_pixels, thumbnail
 from stylesearch.records import FileStat, Limits, Refusal, path_of_uri
+from stylesearch.thumbnails import thumbnail_path, write_thumbnail
 
 if TYPE_CHECKING:
     import numpy as np
@@ -79,7 +80,7 @@ def decode_file(stat: FileStat, preprocess: Preprocess, limits: Limits, thumbnai
         return refusal(stat, exc, sha256)
     except MemoryError:
         return refusal(stat, ImageError("too-large", "The picture needs more memory than it may have."), sha256)
-    _write_thumbnail(thumbnails / sha256[:2] / f"{sha256}.webp", small)
+    write_thumbnail(thumbnail_path(thumbnails, sha256), small)
     return Prepared(stat, sha256, decoded.format, decoded.width, decoded.height, decoded.pixels)
 
 
@@ -88,15 +89,3 @@ def refusal(stat: FileStat, error: ImageError, sha256: str | None = None) -> Ref
     if error.reason in _PASSING:
         stat = FileStat(stat.uri, 0, 0)
     return Refusal(stat, error.reason, str(error), sha256)
-
-
-def _write_thumbnail(path: Path, data: bytes) -> None:
-    if path.exists():
-        return
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(data)
-        partial.replace(path)
-    except OSError as exc:
-        raise LibraryError(f"The thumbnail '{path}' cannot be written ({exc.strerror}).") from exc

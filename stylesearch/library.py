@@ -3,33 +3,38 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import Self
 
 import numpy as np
 from PIL.Image import Image
 
-from stylesearch.catalog import Catalog
+from stylesearch.catalog import Catalog, absolute_url, sqlite_url
 from stylesearch.encoders import DEFAULT_ENCODER, load_encoder
 from stylesearch.encoders.base import Encoder
-from stylesearch.errors import ImageError, LibraryError, UsageError
+from stylesearch.errors import ImageError, LibraryError, SpaceMismatchError, VectorIndexError
 from stylesearch.files import read_bytes
-from stylesearch.images import load_pixels, read_image
+from stylesearch.images import read_image
 from stylesearch.images import thumbnail as thumbnail_of
-from stylesearch.records import Asset, Counts, Hit, Limits, Query, Reference, Refusal, Space, StyleText
-from stylesearch.search import as_unit_vector, combine, to_hits
+from stylesearch.records import Asset, Counts, Hit, Limits, Query, Refusal, Space, uri_of_path
+from stylesearch.references import LoadedReference, ReferenceReader
+from stylesearch.search import combine, to_hits
 from stylesearch.settings import LIBRARY_FILE, IndexKind, LibrarySettings, Settings
+from stylesearch.thumbnails import thumbnail_path, write_thumbnail
 from stylesearch.vectors import VectorIndex, new_index, open_index
 
 # An index that lags the catalog by more than this is saved once it has caught up: reading the changes again at every
 # start would cost more than writing the file once.
 SAVE_AFTER = 5_000
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -51,18 +56,6 @@ class Status:
     counts: Counts
 
 
-class LoadedReference(NamedTuple):
-    """A picture that came as bytes, made ready once so that it can be searched with again and again.
-
-    Attributes:
-        source: for a `Query`: the id of the asset where the library holds the same file, else its vector.
-        thumbnail: a small WebP file.
-    """
-
-    source: int | np.ndarray
-    thumbnail: bytes
-
-
 class Library:
     """A searchable collection: a catalog, an encoder, a vector index and thumbnails.
 
@@ -79,7 +72,7 @@ class Library:
         self.folder = folder
         self.settings = settings
         self._limits = limits
-        self.catalog = Catalog.open(settings.catalog or f"sqlite:///{(folder / 'catalog.db').absolute()}")
+        self.catalog = Catalog.open(settings.catalog or sqlite_url(folder / "catalog.db"))
         self._lock = threading.Lock()  # one thread catches up; an index bears being searched meanwhile
         self._index: VectorIndex | None = None
         self._unsaved = 0
@@ -98,7 +91,8 @@ class Library:
         Args:
             folder: made if it does not exist.
             encoder: name of the encoder that fills it; None: the default.
-            catalog: SQLAlchemy URL ("postgresql://..."); None: SQLite in the folder.
+            catalog: SQLAlchemy URL ("postgresql://..."); None: SQLite in the folder. A relative path of SQLite counts
+                from the current folder, now and for good.
             index: vector engine; see `LibrarySettings`.
 
         Raises:
@@ -106,11 +100,11 @@ class Library:
             EncoderError: the encoder cannot be loaded.
             CatalogError: the catalog cannot be opened.
         """
-        folder = Path(folder)
+        folder = Path(folder).expanduser().absolute()  # the current folder may change while the library is open
         if (folder / LIBRARY_FILE).exists():
             raise LibraryError(f"There is a library at '{folder}' already. Add files with: stylesearch index PATH")
         loaded = load_encoder(encoder or DEFAULT_ENCODER)
-        settings = LibrarySettings(encoder=loaded.name, dtype=loaded.dtype, catalog=catalog, index=index)
+        settings = LibrarySettings(loaded.space(), catalog and absolute_url(catalog), index)
         try:
             folder.mkdir(parents=True, exist_ok=True)
             (folder / "index").mkdir(exist_ok=True)
@@ -133,7 +127,7 @@ class Library:
             CatalogError: its catalog cannot be opened.
         """
         environment = Settings.from_environment()
-        folder = environment.library if folder is None else Path(folder)
+        folder = Path(environment.library if folder is None else folder).expanduser().absolute()
         return cls(folder, LibrarySettings.read(folder), environment.limits)
 
     def __enter__(self) -> Self:
@@ -150,13 +144,42 @@ class Library:
 
     @cached_property
     def encoder(self) -> Encoder:
-        """The library's encoder, in the dtype that filled it, loaded at first use."""
-        return load_encoder(self.settings.encoder, dtype=self.settings.dtype)
+        """The library's encoder, in the dtype that filled it, loaded at first use.
 
-    @cached_property
+        Raises:
+            SpaceMismatchError: its weights, or the decoder, are not those that filled the library.
+            EncoderError: it cannot be loaded.
+        """
+        encoder = load_encoder(self.space.encoder, dtype=self.space.dtype)
+        if encoder.space().key != self.space.key:
+            raise self._mismatch(
+                f"The library holds vectors of {_named(self.space)}; what is installed makes those of "
+                f"{_named(encoder.space())}, and the two cannot be compared."
+            )
+        return encoder
+
+    def encoder_for_indexing(self) -> Encoder:
+        """The library's encoder as it is installed now.
+
+        Where that makes another space than the one the library was filled in, the library moves on to the new space,
+        for good: searches find what has been indexed again, as after a first run.
+
+        Raises:
+            EncoderError: it cannot be loaded.
+            LibraryError: the move cannot be written down.
+        """
+        encoder = load_encoder(self.space.encoder, dtype=self.space.dtype)
+        if encoder.space().key != self.space.key:
+            with self._lock:
+                self.settings = replace(self.settings, space=encoder.space())
+                self.settings.write(self.folder)
+                self._index, self._unsaved = None, 0
+        return encoder
+
+    @property
     def space(self) -> Space:
-        """The space that searches run in."""
-        return self.encoder.space()
+        """The space that searches run in; known without loading the encoder."""
+        return self.settings.space
 
     @property
     def thumbnails(self) -> Path:
@@ -164,8 +187,26 @@ class Library:
         return self.folder / "thumbnails"
 
     def thumbnail(self, asset: Asset) -> Path:
-        """Where the asset's thumbnail (WebP) lies."""
-        return self.thumbnails / asset.sha256[:2] / f"{asset.sha256}.webp"
+        """Where the asset's thumbnail (WebP) lies, or would."""
+        return thumbnail_path(self.thumbnails, asset.sha256)
+
+    def ensure_thumbnail(self, asset: Asset) -> Path | None:
+        """Where the asset's thumbnail lies; one that is missing is made from the picture.
+
+        Returns:
+            None where there is none and every file of the asset is gone.
+
+        Raises:
+            LibraryError: it cannot be written.
+        """
+        path = self.thumbnail(asset)
+        if not path.exists():
+            try:
+                picture = self.picture(asset)
+            except ImageError:
+                return None
+            write_thumbnail(path, thumbnail_of(picture))
+        return path
 
     def search(self, query: Query) -> list[Hit]:
         """Finds what shares the style of the query's references.
@@ -176,19 +217,21 @@ class Library:
         Raises:
             ImageError: a reference cannot be read as an image.
             UsageError: a reference is no asset of this library, or references cancel out.
-            SpaceMismatchError: a vector is not of this library's space.
+            SpaceMismatchError: a vector is not of this library's space, or the encoder is not the one that filled it.
             EncoderError: a text, and an encoder without a text tower.
         """
         positives, negatives = query.positives(), query.negatives()
-        vectors, own_ids = self._resolve(positives + negatives)
+        with self._lock:
+            index = self._caught_up()
+        if not len(index):
+            self._check_not_filled_in_another_space()
+        vectors, own_ids = self._references.read(positives + negatives)
         weights = [reference.weight for reference in positives + negatives]
         split = len(positives)
         vector = combine(vectors[:split], weights[:split], vectors[split:], weights[split:])
         left_out = own_ids if query.exclude_references else set()
         filtered = bool(query.paths or query.formats)
         allowed = self.catalog.asset_ids(query.paths, query.formats) if filtered else None
-        with self._lock:
-            index = self._caught_up()
         neighbours = index.search(vector[None], max(1, min(query.k + len(left_out), len(index))), allowed)
         found = neighbours.ids[0][neighbours.ids[0] >= 0].tolist()
         return to_hits(neighbours, self.catalog.assets(found), left_out, query.k)
@@ -202,12 +245,9 @@ class Library:
 
         Raises:
             ImageError: it cannot be read as an image.
+            SpaceMismatchError: the encoder is not the one that filled the library.
         """
-        decoded = load_pixels(data, self.encoder.preprocess, self._limits, name=name)
-        digest = hashlib.sha256(data).hexdigest()
-        asset_id, has_vector = self.catalog.assets_by_hash([digest], self._space_id).get(digest, (0, False))
-        source = asset_id if has_vector else self.encoder.embed_pixels(decoded.pixels[None])[0]
-        return LoadedReference(source, thumbnail_of(decoded.picture))
+        return self._references.load(data, name)
 
     def assets(self, ids: Sequence[int]) -> dict[int, Asset]:
         """The assets by id; unknown ids are left out."""
@@ -267,13 +307,35 @@ class Library:
             index = self._caught_up()
             return Status(self.folder, self.space, index.kind, len(index), self.catalog.counts())
 
+    def forget(self, path: str | os.PathLike[str]) -> int:
+        """Marks every file at or below a path as gone, whether it is there or not; returns how many there were.
+
+        For a folder that was renamed, emptied or taken away, which no run of the indexer can tell from a disk that is
+        not mounted. No file is touched, and what is indexed again comes back without being encoded.
+        """
+        return self.catalog.forget(uri_of_path(os.path.abspath(Path(path).expanduser())))  # noqa: PTH100 - as the indexer
+
     def refusals(self) -> list[Refusal]:
         """Every file that could not be used, with its reason."""
         return self.catalog.refusals()
 
-    @cached_property
+    @property
     def _space_id(self) -> int:
         return self.catalog.ensure_space(self.space)
+
+    @property
+    def _references(self) -> ReferenceReader:
+        return ReferenceReader(self.catalog, self.space, self._space_id, lambda: self.encoder, self._limits)
+
+    def _check_not_filled_in_another_space(self) -> None:
+        if filled := self.catalog.spaces():
+            raise self._mismatch(
+                f"The library searches among vectors of {_named(self.space)}, of which there are none; its catalog "
+                f"holds those of {' and '.join(map(_named, filled))}."
+            )
+
+    def _mismatch(self, what: str) -> SpaceMismatchError:
+        return SpaceMismatchError(f"{what} Encode the pictures again: stylesearch index PATH --library '{self.folder}'")
 
     @property
     def _index_path(self) -> Path:
@@ -289,44 +351,17 @@ class Library:
             self._index.apply(changes)
             self._unsaved += len(changes.asset_ids)
         if self._unsaved >= SAVE_AFTER:
-            self._save(self._index)
+            try:
+                self._save(self._index)
+            except VectorIndexError as exc:  # it is as good in memory
+                self._unsaved = 0
+                _log.warning("%s", exc)
         return self._index
 
     def _save(self, index: VectorIndex) -> None:
         index.save(self._index_path)
         self._unsaved = 0
 
-    def _resolve(self, references: Sequence[Reference]) -> tuple[np.ndarray, set[int]]:
-        """Vectors float32 (N, D) of the references in order, and the ids of those that are assets of this library."""
-        vectors = np.empty((len(references), self.space.dim), np.float32)
-        own: set[int] = set()
-        pixels: dict[int, np.ndarray] = {}
-        digests: list[str] = []
-        for row, (source, _) in enumerate(references):
-            if isinstance(source, StyleText):
-                vectors[row] = self.encoder.embed_texts([str(source)])[0]
-            elif isinstance(source, np.ndarray):
-                vectors[row] = as_unit_vector(source, self.space)
-            elif isinstance(source, (int, np.integer)):
-                vectors[row] = self._vector_of_asset(int(source))
-                own.add(int(source))
-            elif isinstance(source, (str, os.PathLike)):
-                data = read_bytes(source, self._limits)
-                pixels[row] = load_pixels(data, self.encoder.preprocess, self._limits, name=os.fspath(source)).pixels
-                digests.append(hashlib.sha256(data).hexdigest())
-            else:
-                vectors[row] = self.encoder.embed_batch([source])[0]
-        if pixels:
-            vectors[list(pixels)] = self.encoder.embed_pixels(np.stack(list(pixels.values())))
-            own.update(asset_id for asset_id, _ in self.catalog.assets_by_hash(digests, self._space_id).values())
-        return vectors, own
 
-    def _vector_of_asset(self, asset_id: int) -> np.ndarray:
-        ids, vectors = self.catalog.vectors(self._space_id, [asset_id])
-        if not len(ids):
-            raise UsageError(
-                f"There is no asset {asset_id} in the library '{self.folder}', or none with a vector of "
-                f"{self.space.encoder}. See the ids with: stylesearch search --json"
-            )
-        vector: np.ndarray = vectors[0]
-        return vector
+def _named(space: Space) -> str:
+    return f"'{space.encoder}' (build {space.fingerprint[:8]}, {space.dtype}, {space.preprocessing})"

@@ -9,7 +9,7 @@ import hashlib
 import math
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from stylesearch.errors import ImageReason, UsageError
@@ -218,7 +218,7 @@ class Asset:
         size: bytes.
         format: "JPEG", "PNG", ...
         width, height: pixels, upright.
-        paths: present locations, sorted; empty where every copy is gone.
+        paths: present locations, the most recently seen first; empty where every copy is gone.
     """
 
     id: int
@@ -250,13 +250,19 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Totals for `stylesearch status`; all are numbers of rows."""
+    """Totals for `stylesearch status`.
+
+    Attributes:
+        assets: pictures with a present location.
+        locations: present ones.
+        gone: locations that are not.
+        refused: files that could not be used.
+    """
 
     assets: int
     locations: int
     gone: int
     refused: int
-    vectors: dict[str, int] = field(default_factory=dict)  # space key -> live vectors
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,10 @@ import os
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Literal, get_args
+from urllib.parse import parse_qs, urlsplit
 
 from stylesearch.errors import LibraryError, UsageError
-from stylesearch.records import Limits
+from stylesearch.records import Limits, Space
 
 LIBRARY_FILE = "library.json"
 LIBRARY_VERSION = 1
@@ -53,16 +54,14 @@ class LibrarySettings:
     """What was decided when a library was made; the file `library.json` in its folder.
 
     Attributes:
-        encoder: name of the encoder that fills it.
-        dtype: what the encoder computes in, "float32" or "bfloat16"; fixed, so that another machine searches the
-            same space.
+        space: the space that searches run in. It names the encoder and its dtype, so that another machine searches the
+            same space, and its build, so that an encoder that has changed since is noticed.
         catalog: SQLAlchemy URL of the catalog; None: SQLite, in the folder itself.
         index: vector engine: "exact", "faiss", or "auto" (FAISS where it is installed).
         version: version of this file's layout.
     """
 
-    encoder: str
-    dtype: str
+    space: Space
     catalog: str | None = None
     index: IndexKind = "auto"
     version: int = LIBRARY_VERSION
@@ -88,16 +87,30 @@ class LibrarySettings:
                 "Upgrade with: pip install -U stylesearch"
             )
         try:
-            return cls(**values)
-        except TypeError as exc:
+            return cls(**(values | {"space": Space(**values["space"])}))
+        except (KeyError, TypeError) as exc:
             raise LibraryError(f"'{path}' is incomplete ({exc}). Restore it from a backup.") from exc
 
     def write(self, folder: Path) -> None:
-        """Writes the file in one step, so that a crash leaves the old one or the new one."""
+        """Writes the file in one step, so that a crash leaves the old one or the new one.
+
+        Only its owner may read one that holds a password. Raises LibraryError where the operating system refuses.
+        """
         path = folder / LIBRARY_FILE
         partial = path.with_suffix(".partial")
-        partial.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
-        os.replace(partial, path)
+        mode = 0o600 if self.catalog is not None and _holds_password(self.catalog) else 0o666
+        try:
+            partial.unlink(missing_ok=True)
+            with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w", encoding="utf-8") as file:
+                file.write(json.dumps(asdict(self), indent=2) + "\n")
+            os.replace(partial, path)
+        except OSError as exc:
+            raise LibraryError(f"'{path}' cannot be written ({exc.strerror}).") from exc
+
+
+def _holds_password(url: str) -> bool:
+    parts = urlsplit(url)
+    return parts.password is not None or "password" in parse_qs(parts.query)
 
 
 def _usable_cores() -> int:

@@ -6,6 +6,7 @@ import hashlib
 
 import numpy as np
 
+from stylesearch.catalog import Catalog
 from stylesearch.records import FileStat, IndexedFile, Refusal, Space
 
 DIM = 8
@@ -21,6 +22,11 @@ def vector(content: str) -> np.ndarray:
     """float32 (DIM,), unit length, a different one for each content."""
     drawn = np.random.default_rng(int(sha(content)[:8], 16)).normal(size=DIM).astype(np.float32)
     return drawn / np.linalg.norm(drawn)
+
+
+def live_vectors(catalog: Catalog, space: Space) -> int:
+    """How many vectors of present assets the catalog holds in this space."""
+    return sum(int(some.live.sum()) for some in catalog.changes(catalog.ensure_space(space), 0))
 
 
 def indexed(uri: str, content: str, mtime: int = 1, encoded: bool = True, format: str = "PNG") -> IndexedFile:

@@ -13,7 +13,7 @@ from alembic.runtime.migration import MigrationContext
 from catalog_records import SPACE
 from sqlalchemy import create_engine, inspect, text
 
-from stylesearch.catalog import Catalog, engine
+from stylesearch.catalog import Catalog, absolute_url, engine, sqlite_url
 from stylesearch.catalog.tables import Base
 from stylesearch.catalog.upgrade import revisions
 from stylesearch.errors import CatalogError, MissingDependencyError
@@ -131,7 +131,7 @@ def test_a_locked_catalog(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     other = sqlite3.connect(tmp_path / "c.sqlite", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with Catalog.open(url) as catalog:
-        assert catalog.spaces() == []  # readers do not wait
+        assert catalog.counts().assets == 0  # readers do not wait
         with pytest.raises(CatalogError, match="Another process"):
             catalog.begin_scan("/a")
     other.close()
@@ -152,3 +152,24 @@ def test_a_read_only_catalog(tmp_path: Path) -> None:
             connection.exec_driver_sql("PRAGMA query_only = ON")  # file modes do not stop root, who may run the tests
         with pytest.raises(CatalogError, match="writable"):
             catalog.begin_scan("/a")
+
+
+@pytest.mark.parametrize("name", ["li?b.db", "l%41b#x.db", "ä b+c.db"])
+def test_any_path_can_be_that_of_a_catalog(tmp_path: Path, name: str) -> None:
+    with Catalog.open(sqlite_url(tmp_path / name)) as catalog:
+        catalog.begin_scan("/a")
+    with Catalog.open(absolute_url(sqlite_url(tmp_path / name).render_as_string())) as catalog:
+        assert catalog.begin_scan("/a") == 2
+    assert (tmp_path / name).exists()
+
+
+def test_a_relative_url_is_made_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert absolute_url("sqlite:///c.db") == f"sqlite:///{tmp_path}/c.db"
+    assert absolute_url("postgresql://a:b%40c@host/db") == "postgresql://a:b%40c@host/db"
+
+
+def test_a_password_with_an_at_sign_is_never_shown() -> None:
+    with pytest.raises(CatalogError, match="Write it there as %40") as caught:
+        Catalog.open("postgresql://app:sec@ret@host/db")
+    assert "sec" not in str(caught.value) and "ret" not in str(caught.value)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from catalog_records import DIM, OTHER_SPACE, SPACE, indexed, refused, sha, vector
+from catalog_records import DIM, OTHER_SPACE, SPACE, indexed, live_vectors, refused, sha, vector
 
 from stylesearch.catalog import Catalog
 from stylesearch.errors import CatalogError, EncoderError, SpaceMismatchError
@@ -67,7 +67,7 @@ def test_a_batch_can_be_read_back(catalog: Catalog) -> None:
     assert catalog.refusals() == [Refusal(FileStat("/a/3", 9, 1), "truncated", "The file ends too early.", sha("/a/3"))]
     counts = catalog.counts()
     assert (counts.assets, counts.locations, counts.gone, counts.refused) == (2, 2, 0, 1)
-    assert counts.vectors == {SPACE.key: 2}
+    assert live_vectors(catalog, SPACE) == 2
 
 
 def test_vectors_come_back_in_half_precision_and_unit_length(catalog: Catalog) -> None:
@@ -144,7 +144,7 @@ def test_gone_and_back_in_every_space(catalog: Catalog) -> None:
     assert catalog.known(["/a/1"], space_id) == {"/a/1": KnownFile(FileStat("/a/1", 3, 1), red, True, present=False)}
     assert catalog.asset_ids().tolist() == [blue]
     assert catalog.assets([red])[red].paths == ()
-    assert (catalog.counts().gone, catalog.counts().vectors) == (1, {SPACE.key: 1, OTHER_SPACE.key: 0})
+    assert (catalog.counts().gone, catalog.spaces()) == (1, [SPACE]), "the other space holds no present asset"
     assert catalog.vectors(space_id, [red])[0].tolist() == [red]
     fill(catalog, Batch(unchanged=["/a/1", "/a/2"]))
     assert history(catalog, space_id) == [(blue, True), (red, True)]
@@ -231,7 +231,7 @@ def test_large_batches_and_questions_are_cut_into_pieces(catalog: Catalog) -> No
     assert len(catalog.assets_by_hash([sha(uri) for uri in uris], space_id)) == 5_200
     *_, gone = fill(catalog, Batch(unchanged=uris[:400]))
     assert gone == 4_800
-    assert catalog.counts().vectors == {SPACE.key: 400}
+    assert live_vectors(catalog, SPACE) == 400
     stretches: list[Changes] = list(catalog.changes(space_id, 0, limit=1_000))
     assert [len(some.asset_ids) for some in stretches] == [1_000] * 5 + [200]
     assert sum(int(some.live.sum()) for some in stretches) == 400
@@ -252,7 +252,7 @@ def test_a_space_is_added_once(catalog: Catalog) -> None:
     first = catalog.ensure_space(SPACE)
     assert catalog.ensure_space(OTHER_SPACE) != first
     assert catalog.ensure_space(SPACE) == first
-    assert catalog.spaces() == [SPACE, OTHER_SPACE]
+    assert catalog.spaces() == [], "none of them holds a vector"
 
 
 def test_vectors_that_do_not_belong_are_refused(catalog: Catalog) -> None:
@@ -266,3 +266,31 @@ def test_vectors_that_do_not_belong_are_refused(catalog: Catalog) -> None:
     with pytest.raises(CatalogError, match="no space"):
         catalog.write(99, scan_id, Batch([file]))
     assert catalog.counts().assets == 0
+
+
+def test_what_lies_at_or_below_a_forgotten_path_is_gone_until_it_is_indexed_again(catalog: Catalog) -> None:
+    files = [indexed(uri, uri[-1]) for uri in ("/a/b/1", "/a/b/2", "/a/bc/3", "/a/copy/1")]
+    fill(catalog, Batch(files, [refused("/a/b/bad"), refused("/a/bad")]))
+    assert (catalog.forget("/a/b"), catalog.forget("/a/b")) == (2, 0)
+    left = {asset.sha256: asset.paths for asset in catalog.list_assets()}
+    assert left == {sha("1"): ("/a/copy/1",), sha("3"): ("/a/bc/3",)}
+    assert [file.stat.uri for file in catalog.refusals()] == ["/a/bad"]
+    assert (catalog.counts().assets, live_vectors(catalog, SPACE)) == (2, 2)
+    fill(catalog, Batch(unchanged=[file.stat.uri for file in files]))
+    assert (catalog.counts().assets, live_vectors(catalog, SPACE)) == (3, 3)
+
+
+def test_the_paths_of_an_asset_begin_with_the_one_seen_last(catalog: Catalog) -> None:
+    fill(catalog, Batch([indexed("/a/old", "red"), indexed("/a/older", "red")]), root="/a")
+    fill(catalog, Batch([indexed("/z/new", "red")]), root="/z")
+    assert [asset.paths for asset in catalog.list_assets()] == [("/z/new", "/a/old", "/a/older")]
+
+
+def test_each_number_has_the_token_of_its_transaction(catalog: Catalog) -> None:
+    space_id, *_ = fill(catalog, Batch([indexed("/a/1", "red"), indexed("/a/2", "blue")]))
+    fill(catalog, Batch([indexed("/a/3", "green")]))
+    (changes,) = catalog.changes(space_id, 0)
+    tokens = [catalog.history(number) for number in range(changes.sequence + 2)]
+    assert (tokens[0], tokens[-1]) == ("", ""), "before the first number, and after the last"
+    assert changes.history == tokens[changes.sequence] != tokens[1] == tokens[2]
+    assert next(catalog.changes(space_id, 0, limit=1)).history in tokens[1:]

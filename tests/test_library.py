@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -16,9 +17,10 @@ from studio import STYLES, draw, draw_studio
 
 from indexer.run import index
 from stylesearch import EncoderError, Library, LibraryError, Query, SpaceMismatchError, UsageError, VectorIndexError
-from stylesearch.records import COUNTER_WEIGHT, StyleText
+from stylesearch.encoders.descriptors import LabGradientEncoder
+from stylesearch.records import COUNTER_WEIGHT, Space, StyleText
 from stylesearch.search import combine
-from stylesearch.settings import Settings
+from stylesearch.settings import LibrarySettings, Settings
 
 ROOT = Path(__file__).parent.parent
 
@@ -180,6 +182,139 @@ def test_an_index_of_what_came_after_a_backup_is_dropped_however_far_the_restore
             assert (Path(best.path).name, round(best.cosine, 3)) == (f"{style}.png", 1.0)
 
 
+def test_a_library_that_an_older_encoder_filled_says_so_until_it_is_indexed_again(filled, tmp_path, monkeypatch):
+    shutil.copytree(filled, tmp_path / "library")
+    with Library.open(tmp_path / "library") as library:
+        before = library.space
+        number = library.browse(1)[0].id
+    monkeypatch.setattr(LabGradientEncoder, "fingerprint", "0123456789abcdef")
+    with Library.open(tmp_path / "library") as library:
+        named = (
+            rf"build {before.fingerprint[:8]}.*build 01234567.*stylesearch index PATH --library '{tmp_path}/library'"
+        )
+        with pytest.raises(SpaceMismatchError, match=named):
+            library.search(Query(draw("ink", "disc")))
+        assert len(library.search(Query(number))) == 15, "what is stored can still be compared"
+        draw_studio(tmp_path / "again")
+        settings = Settings.from_environment()
+        index(
+            library.catalog,
+            library.encoder_for_indexing(),
+            [tmp_path / "again"],
+            thumbnails=library.thumbnails,
+            settings=settings,
+        )
+        assert library.space.fingerprint == "0123456789abcdef"
+        assert len(library.search(Query(draw("ink", "disc")))) == 16
+    with Library.open(tmp_path / "library") as library:
+        assert len(library.search(Query(draw("ink", "disc")))) == 16
+
+
+def test_a_catalog_that_another_encoder_filled_is_not_taken_for_an_empty_one(filled, tmp_path, monkeypatch):
+    monkeypatch.setattr(LabGradientEncoder, "fingerprint", "0123456789abcdef")
+    url = f"sqlite:///{filled}/catalog.db"
+    with Library.create(tmp_path / "library", encoder="descriptors:lab-gradient", catalog=url) as library:
+        for reference in (1, draw("ink", "disc")):
+            with pytest.raises(SpaceMismatchError, match=r"of which there are none.*stylesearch index PATH"):
+                library.search(Query(reference))
+
+
+def test_the_encoder_is_loaded_by_nothing_that_encodes_nothing(filled, tmp_path, monkeypatch):
+    shutil.copytree(filled, tmp_path / "library")
+    monkeypatch.setattr("stylesearch.library.load_encoder", None)
+    with Library.open(tmp_path / "library") as library:
+        assert library.status().searchable == library.rebuild() == library.refresh() == 16
+        assert len(library.refusals()) == 1
+        assert len(library.search(Query([1, (2, 0.5)]))) == 14
+
+
+def test_a_library_does_not_depend_on_the_current_folder(tmp_path, monkeypatch):
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    options = {"encoder": "descriptors:lab-gradient", "catalog": "sqlite:///cat.db"}
+    Library.create("library", **options).close()
+    with Library.open("library") as library:
+        monkeypatch.chdir(tmp_path / "elsewhere")
+        assert library.refresh() == 0
+    with Library.open(tmp_path / "library") as library:
+        assert library.status().counts.assets == 0
+    assert (tmp_path / "cat.db").exists() and not list((tmp_path / "elsewhere").iterdir())
+
+
+@pytest.mark.parametrize("name", ["li?b", "l%41b#x"])
+def test_a_library_may_lie_anywhere(tmp_path, name):
+    Library.create(tmp_path / name, encoder="descriptors:lab-gradient").close()
+    assert (tmp_path / name / "catalog.db").exists()
+
+
+def test_an_index_folder_that_was_removed_is_made_again(filled, tmp_path):
+    shutil.copytree(filled, tmp_path / "library")
+    shutil.rmtree(tmp_path / "library" / "index")
+    with Library.open(tmp_path / "library") as library:
+        assert library.rebuild() == 16
+
+
+def test_an_index_that_cannot_be_saved_still_searches(filled, tmp_path, monkeypatch, caplog):
+    shutil.copytree(filled, tmp_path / "library")
+    shutil.rmtree(tmp_path / "library" / "index")
+    (tmp_path / "library" / "index").touch()
+    monkeypatch.setattr("stylesearch.library.SAVE_AFTER", 1)
+    with Library.open(tmp_path / "library") as library:
+        assert len(library.search(Query(draw("ink", "disc")))) == 16
+        assert "cannot be written" in caplog.text
+        with pytest.raises(VectorIndexError, match="cannot be written"):
+            library.refresh()
+
+
+def test_a_missing_thumbnail_is_made_again(tmp_path):
+    draw_studio(tmp_path / "pictures")
+    with Library.create(tmp_path / "library", encoder="descriptors:lab-gradient") as library:
+        fill(library, tmp_path / "pictures")
+        asset, other = library.browse(2)
+        before = library.thumbnail(asset).read_bytes()
+        shutil.rmtree(library.thumbnails)
+        assert library.ensure_thumbnail(asset) == library.thumbnail(asset)
+        assert library.thumbnail(asset).read_bytes() == before
+        shutil.rmtree(tmp_path / "pictures")
+        assert library.ensure_thumbnail(asset) == library.thumbnail(asset)
+        assert library.ensure_thumbnail(other) is None
+
+
+def test_a_folder_that_was_renamed_is_forgotten(tmp_path, monkeypatch):
+    draw_studio(tmp_path / "before")
+    with Library.create(tmp_path / "library", encoder="descriptors:lab-gradient") as library:
+        fill(library, tmp_path / "before")
+        (tmp_path / "before").rename(tmp_path / "after")
+        fill(library, tmp_path / "after")
+        monkeypatch.chdir(tmp_path)
+        assert library.browse(1)[0].paths[0].startswith(str(tmp_path / "after")), "the latest scan comes first"
+        assert library.forget("before/") == 16
+        assert library.status().counts.assets == library.status().searchable == 16
+        assert all(path.startswith(f"{tmp_path}/after/") for asset in library.browse(99) for path in asset.paths)
+        assert library.forget(tmp_path) == 16
+        assert (library.status().counts.assets, library.search(Query(draw("ink", "disc")))) == (0, [])
+
+
+def test_a_library_file_with_a_password_is_its_owners(tmp_path):
+    space = Space("descriptors:lab-gradient", "f", 4, "float32", "p")
+    for url, mode in {
+        "postgresql://a:b@host/db": 0o600,
+        "postgresql://host/db?password=b": 0o600,
+        "postgresql://a@host/db": 0o644,
+    }.items():
+        LibrarySettings(space, url).write(tmp_path)
+        assert (tmp_path / "library.json").stat().st_mode & 0o777 == mode & ~umask()
+        assert LibrarySettings.read(tmp_path) == LibrarySettings(space, url)
+    with pytest.raises(LibraryError, match="cannot be written"):
+        LibrarySettings(space).write(tmp_path / "absent")
+
+
+def umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
 def test_searches_from_several_threads_agree(filled):
     with Library.open(filled) as library:
         expected = library.search(Query(draw("riso", "disc"), k=8))
@@ -205,7 +340,7 @@ def test_a_library_of_another_version_or_damaged_is_refused(tmp_path, text):
 def test_the_library_is_made_once(filled):
     with pytest.raises(LibraryError, match="stylesearch index PATH"):
         Library.create(filled)
-    assert json.loads((filled / "library.json").read_text())["encoder"] == "descriptors:lab-gradient"
+    assert json.loads((filled / "library.json").read_text())["space"]["encoder"] == "descriptors:lab-gradient"
 
 
 def test_thumbnails_lie_where_the_library_says(filled):

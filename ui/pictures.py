@@ -30,6 +30,7 @@ _HEADERS = {
 
 def thumbnail_url(library: Library, asset: Asset) -> str:
     """Where the browser finds the asset's thumbnail."""
+    library.ensure_thumbnail(asset)
     return f"/thumbnails/{library.thumbnail(asset).relative_to(library.thumbnails).as_posix()}"
 
 

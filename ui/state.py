@@ -12,7 +12,7 @@ from typing import TypeAlias, cast
 
 import streamlit as st
 
-from stylesearch.library import LoadedReference
+from stylesearch.references import LoadedReference
 
 # Names in the address.
 LIKE = "like"

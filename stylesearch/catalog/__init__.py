@@ -1,5 +1,6 @@
 """The catalog: the truth about a library, in SQLite or PostgreSQL. See docs/catalog.md."""
 
 from stylesearch.catalog.catalog import Catalog
+from stylesearch.catalog.engine import absolute_url, sqlite_url
 
-__all__ = ["Catalog"]
+__all__ = ["Catalog", "absolute_url", "sqlite_url"]

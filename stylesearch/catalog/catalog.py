@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Self, cast
 
 import numpy as np
-from sqlalchemy import URL, Connection, Engine, and_, case, func, not_, select
+from sqlalchemy import URL, Connection, Engine, and_, case, exists, func, not_, select
 
 from stylesearch.catalog import writing
 from stylesearch.catalog.engine import connect, mapped_errors, parse_url
@@ -34,7 +34,7 @@ class Catalog:
         self._dims: dict[int, int] = {}
 
     @classmethod
-    def open(cls, url: str) -> Catalog:
+    def open(cls, url: str | URL) -> Catalog:
         """Opens a catalog; creates it, or brings its tables to this version, where that is needed.
 
         Args:
@@ -88,11 +88,12 @@ class Catalog:
         return space_id
 
     def spaces(self) -> list[Space]:
-        """All spaces, in the order in which they were added."""
+        """The spaces that hold vectors of present assets, in the order in which they were added."""
+        filled = exists().where(VectorRow.space_id == SpaceRow.id, VectorRow.live)
         with self._read() as connection:
             return [
                 Space(row.encoder, row.fingerprint, row.dim, row.dtype, row.preprocessing, cast(Region, row.region))
-                for row in connection.execute(select(SpaceRow.__table__).order_by(SpaceRow.id))
+                for row in connection.execute(select(SpaceRow.__table__).where(filled).order_by(SpaceRow.id))
             ]
 
     def begin_scan(self, root_uri: str) -> int:
@@ -112,6 +113,11 @@ class Catalog:
         """
         with self._write() as connection:
             return writing.finish_scan(connection, scan_id, unreadable)
+
+    def forget(self, uri: str) -> int:
+        """Marks every location at or below `uri` as gone, as `finish_scan` does; returns how many went."""
+        with self._write() as connection:
+            return writing.forget(connection, uri)
 
     def known(self, uris: Sequence[str], space_id: int) -> dict[str, KnownFile]:
         """What is remembered of these uris; refused files too, gone ones too. Unknown uris are left out."""
@@ -202,7 +208,7 @@ class Catalog:
         data: list[bytes] = []
         query = select(VectorRow.asset_id, VectorRow.data).where(VectorRow.space_id == space_id)
         with self._read() as connection:
-            for some in chunks(sorted({int(asset_id) for asset_id in asset_ids})):
+            for some in chunks(sorted(set(_possible(asset_ids)))):
                 wanted = query.where(VectorRow.asset_id.in_(some)).order_by(VectorRow.asset_id)
                 for asset_id, packed in connection.execute(wanted):
                     ids.append(asset_id)
@@ -212,7 +218,7 @@ class Catalog:
     def assets(self, ids: Iterable[int]) -> dict[int, Asset]:
         """The assets by id, with their present paths; unknown ids are left out."""
         with self._read() as connection:
-            return _assets(connection, [int(asset_id) for asset_id in ids])
+            return _assets(connection, _possible(ids))
 
     def asset_ids(self, paths: Sequence[str] = (), formats: Sequence[str] = ()) -> np.ndarray:
         """Sorted int64 ids of the assets with a present location that match the filters of a `Query`."""
@@ -247,19 +253,17 @@ class Catalog:
             ]
 
     def counts(self) -> Counts:
-        """Totals. `locations` are the present ones, `gone` the others."""
+        """Totals; see `Counts`."""
         present = func.count(case((LocationRow.present, 1)))
         gone = func.count(case((not_(LocationRow.present), 1)))
-        live = and_(VectorRow.space_id == SpaceRow.id, VectorRow.live)
-        vectors = select(SpaceRow.key, func.count(VectorRow.asset_id)).outerjoin(VectorRow, live).group_by(SpaceRow.key)
+        assets = select(func.count(LocationRow.asset_id.distinct())).where(LocationRow.present)
         with self._read() as connection:
             locations, absent = connection.execute(select(present, gone)).one()
             return Counts(
-                assets=connection.scalars(select(func.count()).select_from(AssetRow)).one(),
+                assets=connection.scalars(assets).one(),
                 locations=locations,
                 gone=absent,
                 refused=connection.scalars(select(func.count()).select_from(RefusalRow)).one(),
-                vectors=dict(connection.execute(vectors).all()),
             )
 
     def _dim(self, space_id: int) -> int:
@@ -270,6 +274,11 @@ class Catalog:
                 raise CatalogError(f"The catalog has no space with the id '{space_id}'.")
             self._dims[space_id] = dim
         return self._dims[space_id]
+
+
+def _possible(asset_ids: Iterable[int]) -> list[int]:
+    # No database stores an integer beyond 64 bits, and SQLite refuses to look for one.
+    return [int(asset_id) for asset_id in asset_ids if 0 < asset_id < 2**63]
 
 
 def _history(connection: Connection, sequence: int) -> str:
@@ -285,8 +294,9 @@ def _assets(connection: Connection, ids: Sequence[int]) -> dict[int, Asset]:
     located = select(LocationRow.asset_id, LocationRow.uri).where(LocationRow.present)
     for some in chunks(ids):
         paths: dict[int, list[str]] = {}
-        for asset_id, uri in connection.execute(located.where(LocationRow.asset_id.in_(some))):
+        newest_first = located.order_by(LocationRow.scan_id.desc(), LocationRow.uri)
+        for asset_id, uri in connection.execute(newest_first.where(LocationRow.asset_id.in_(some))):
             paths.setdefault(asset_id, []).append(path_of_uri(uri))
         for row in connection.execute(columns.where(AssetRow.id.in_(some))):
-            assets[row.id] = Asset(*row, paths=tuple(sorted(paths.get(row.id, ()))))
+            assets[row.id] = Asset(*row, paths=tuple(paths.get(row.id, ())))
     return assets

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
@@ -28,8 +30,8 @@ _SQLITE_ADVICE = {
 }
 
 
-def parse_url(text: str) -> URL:
-    """The URL of a catalog, with its driver.
+def parse_url(text: str | URL) -> URL:
+    """The URL of a catalog, with its driver, and with an absolute path on SQLite.
 
     Raises:
         CatalogError: the URL cannot be read, or is of another database. The message never holds a password.
@@ -38,11 +40,24 @@ def parse_url(text: str) -> URL:
         url = make_url(text)
     except (ArgumentError, ValueError) as exc:
         raise CatalogError(f"The URL of the catalog cannot be read. {_ALLOWED}") from exc
-    if url.drivername == "sqlite" and url.database not in (None, "", ":memory:"):
-        return url
+    if url.host and "@" in url.host:  # the rest of a password, which no message may show
+        raise CatalogError("The URL of the catalog has an '@' within the password. Write it there as %40.")
+    if url.drivername == "sqlite" and url.database and url.database != ":memory:":
+        return sqlite_url(url.database).set(query=url.query)
     if url.drivername in ("postgresql", "postgresql+psycopg"):
         return url.set(drivername="postgresql+psycopg")
     raise CatalogError(f"No catalog can be kept at '{shown(url)}'. {_ALLOWED}")
+
+
+def sqlite_url(path: str | os.PathLike[str]) -> URL:
+    """The URL of a catalog in this file, whatever characters its path has."""
+    return URL.create("sqlite", database=os.fspath(Path(path).absolute()))
+
+
+def absolute_url(text: str) -> str:
+    """The URL, so that it means the same in every folder; raises as `parse_url` does."""
+    url = parse_url(text)
+    return url.render_as_string(hide_password=False) if url.drivername == "sqlite" else text
 
 
 def shown(url: URL) -> str:

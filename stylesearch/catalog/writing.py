@@ -29,6 +29,7 @@ from sqlalchemy import (
     not_,
     or_,
     select,
+    true,
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
@@ -73,14 +74,23 @@ def finish_scan(connection: Connection, scan_id: int, unreadable: Sequence[str])
     root = connection.execute(select(ScanRow.root).where(ScanRow.id == scan_id)).scalar_one()
     _spare(connection, scan_id, unreadable)
     # `<` and not `!=`: a later scan that runs at the same time may have seen the file after this one passed by.
-    missed = and_(LocationRow.present, LocationRow.scan_id < scan_id, at_or_below(LocationRow.uri, root))
-    gone = connection.scalars(
-        update(LocationRow).where(missed).values(present=False).returning(LocationRow.asset_id)
-    ).all()
-    _settle(connection, gone)
-    connection.execute(delete(RefusalRow).where(RefusalRow.scan_id < scan_id, at_or_below(RefusalRow.uri, root)))
+    gone = _lose(connection, root, LocationRow.scan_id < scan_id, RefusalRow.scan_id < scan_id)
     connection.execute(update(ScanRow).where(ScanRow.id == scan_id).values(finished_at=datetime.now(UTC)))
-    return len(gone)
+    return gone
+
+
+def forget(connection: Connection, root: str) -> int:
+    """Marks as gone whatever lies at or below the root; returns the number of locations."""
+    return _lose(connection, root, true(), true())
+
+
+def _lose(connection: Connection, root: str, missed: ColumnElement[bool], unrefused: ColumnElement[bool]) -> int:
+    lost = and_(LocationRow.present, missed, at_or_below(LocationRow.uri, root))
+    gone = connection.scalars(update(LocationRow).where(lost).values(present=False).returning(LocationRow.asset_id))
+    asset_ids = gone.all()
+    _settle(connection, asset_ids)
+    connection.execute(delete(RefusalRow).where(unrefused, at_or_below(RefusalRow.uri, root)))
+    return len(asset_ids)
 
 
 def write(connection: Connection, space_id: int, scan_id: int, batch: Batch, packed: Mapping[str, bytes]) -> None:

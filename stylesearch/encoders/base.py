@@ -83,7 +83,10 @@ class Encoder(ABC):
         Raises:
             EncoderError: the encoder has no text tower.
         """
-        raise EncoderError(f"{self.name} has no text tower, so it cannot search by text ({texts!r}).")
+        raise EncoderError(
+            f"{self.name} has no text tower, so it cannot search by text ({texts!r}). "
+            "Make a library with one that has: stylesearch init FOLDER --encoder compact:v1"
+        )
 
     def space(self, region: Region = "whole") -> Space:
         """The space that this encoder's vectors of `region` live in."""

@@ -39,6 +39,8 @@ class OpenClipEncoder(TorchEncoder):
 
     def __init__(self, name: str, dtype: str | None = None) -> None:
         architecture, tag, local = _parse(name)
+        if local is not None:
+            name = f"openclip:{architecture}@{local}"  # means the same in every folder
         with _open_clip_errors(name):
             self._model, config, self._tokenizer_name = _load(architecture, tag, local)
         size = config["size"]
@@ -65,7 +67,7 @@ def _parse(name: str) -> tuple[str, str | None, Path | None]:
     rest = name.removeprefix("openclip:")
     architecture, at, local = rest.partition("@")
     if at:
-        path = Path(local).expanduser()
+        path = Path(local).expanduser().absolute()
         if architecture and not path.is_file():
             raise EncoderError(f"'{name}': there is no checkpoint file at '{path}'.")
         if not architecture and not path.is_dir():

@@ -18,6 +18,7 @@ import json
 import os
 import time
 import uuid
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -61,7 +62,8 @@ def write_table(path: Path, table: VectorTable) -> None:
             os.fsync(file.fileno())
         os.replace(partial, path)
     except OSError as exc:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink()
         raise VectorIndexError(
             f"The vector index '{path}' cannot be written ({exc.strerror}). The catalog still holds every vector; "
             "make room or allow writing there, then: stylesearch rebuild"

@@ -1,0 +1,95 @@
+"""From the references of a query to vectors: files, pictures, assets, texts and vectors themselves."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from stylesearch.catalog import Catalog
+from stylesearch.encoders.base import Encoder
+from stylesearch.errors import UsageError
+from stylesearch.files import read_bytes
+from stylesearch.images import load_pixels, thumbnail
+from stylesearch.records import Limits, Reference, Space, StyleText
+from stylesearch.search import as_unit_vector
+
+
+class LoadedReference(NamedTuple):
+    """A picture that came as bytes, made ready once so that it can be searched with again and again.
+
+    Attributes:
+        source: for a `Query`: the id of the asset where the library holds the same file, else its vector.
+        thumbnail: a small WebP file.
+    """
+
+    source: int | np.ndarray
+    thumbnail: bytes
+
+
+@dataclass(frozen=True)
+class ReferenceReader:
+    """Turns references into vectors of one space.
+
+    Attributes:
+        catalog: holds the vectors of assets.
+        space: the space, and `space_id` its id in the catalog.
+        encoder: called where something has to be encoded, and not before: an encoder takes seconds to load.
+        limits: caps on input.
+    """
+
+    catalog: Catalog
+    space: Space
+    space_id: int
+    encoder: Callable[[], Encoder]
+    limits: Limits
+
+    def read(self, references: Sequence[Reference]) -> tuple[np.ndarray, set[int]]:
+        """Vectors float32 (N, D) of the references in order, and the ids of those that are assets of the library.
+
+        Raises ImageError, UsageError, SpaceMismatchError and EncoderError; see `Library.search`.
+        """
+        vectors = np.empty((len(references), self.space.dim), np.float32)
+        own: set[int] = set()
+        pixels: dict[int, np.ndarray] = {}
+        digests: list[str] = []
+        for row, (source, _) in enumerate(references):
+            if isinstance(source, StyleText):
+                vectors[row] = self.encoder().embed_texts([str(source)])[0]
+            elif isinstance(source, np.ndarray):
+                vectors[row] = as_unit_vector(source, self.space)
+            elif isinstance(source, (int, np.integer)):
+                vectors[row] = self._of_asset(int(source))
+                own.add(int(source))
+            elif isinstance(source, (str, os.PathLike)):
+                data = read_bytes(source, self.limits)
+                pixels[row] = load_pixels(data, self.encoder().preprocess, self.limits, name=os.fspath(source)).pixels
+                digests.append(hashlib.sha256(data).hexdigest())
+            else:
+                vectors[row] = self.encoder().embed_batch([source])[0]
+        if pixels:
+            vectors[list(pixels)] = self.encoder().embed_pixels(np.stack(list(pixels.values())))
+            own.update(asset_id for asset_id, _ in self.catalog.assets_by_hash(digests, self.space_id).values())
+        return vectors, own
+
+    def load(self, data: bytes, name: str | None) -> LoadedReference:
+        """See `Library.load_reference`."""
+        decoded = load_pixels(data, self.encoder().preprocess, self.limits, name=name)
+        digest = hashlib.sha256(data).hexdigest()
+        asset_id, has_vector = self.catalog.assets_by_hash([digest], self.space_id).get(digest, (0, False))
+        source = asset_id if has_vector else self.encoder().embed_pixels(decoded.pixels[None])[0]
+        return LoadedReference(source, thumbnail(decoded.picture))
+
+    def _of_asset(self, asset_id: int) -> np.ndarray:
+        ids, vectors = self.catalog.vectors(self.space_id, [asset_id])
+        if not len(ids):
+            raise UsageError(
+                f"There is no asset {asset_id} in this library, or none with a vector of {self.space.encoder}. "
+                "See the ids with: stylesearch search --json"
+            )
+        vector: np.ndarray = vectors[0]
+        return vector
