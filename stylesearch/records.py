@@ -10,6 +10,7 @@ import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from stylesearch.errors import ImageReason, UsageError
@@ -43,8 +44,11 @@ ReferenceLike: TypeAlias = "ReferenceSource | tuple[ReferenceSource, float]"
 # 0.5 lies in the range 0.25 to 0.75 usual for the negative term of Rocchio's formula (Manning et al., IIR, 9.1.1).
 COUNTER_WEIGHT = 0.5
 
+# The catalog's names of the formats that can be decoded.
+FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
+
 # What people call formats, after the extension of a file, where the catalog's name is another.
-_FORMATS = {"JPG": "JPEG", "TIF": "TIFF", "JP2": "JPEG2000", "PGM": "PPM", "PBM": "PPM"}
+_OTHER_NAMES = {"JPG": "JPEG", "TIF": "TIFF", "JP2": "JPEG2000", "PGM": "PPM", "PBM": "PPM"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +96,8 @@ class Space:
 _TO_URI = {0xDC00 + byte: chr(0x10FF00 + byte) for byte in range(0x80, 0x100)}
 _FROM_URI = {0x10FF00 + byte: chr(0xDC00 + byte) for byte in range(0x80, 0x100)}
 _TO_PRINT = {0x10FF00 + byte: f"\\x{byte:02x}" for byte in range(0x80, 0x100)}
+# A file name may hold what steers a terminal: the control characters of ASCII and of Latin-1.
+_TO_PRINT |= {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))}
 
 
 def uri_of_path(path: str | os.PathLike[str]) -> str:
@@ -105,7 +111,7 @@ def path_of_uri(uri: str) -> str:
 
 
 def printable(path: str) -> str:
-    """The path for people and JSON: bytes that are not UTF-8 are written as \\x.. escapes."""
+    """The path for people and JSON: bytes that are not UTF-8, and control characters, are written as \\x.. escapes."""
     return path.translate(_TO_URI).translate(_TO_PRINT)
 
 
@@ -280,12 +286,14 @@ class Query:
             encoder needs a text tower.
         k: how many hits to return, at least 1.
         paths: keep only assets with a location that matches one of these globs (`*`, `?`, `[...]`, `**` as in a shell;
-            a pattern without a leading `/` matches at any depth).
-        formats: keep only these formats ("JPEG", "png", "jpg": case does not matter).
+            a pattern without a leading `/` matches at any depth). A name alone ("posters", "/abs/posters"), and a
+            pattern that ends in `/`, also stands for everything below.
+        formats: keep only these of `FORMATS` ("JPEG", "png", ".jpg", "image/png": case does not matter).
         exclude_references: leave references that are assets of the library, by id or by content, out of the hits.
 
     Raises:
-        UsageError: neither reference nor text, a weight that is not a positive finite number, or k < 1.
+        UsageError: neither reference nor text, something that cannot be one, a weight that is not a positive finite
+            number, k that is not a whole number of at least 1, or an unknown format.
 
     Example:
         >>> Query(references=["ink.png", (42, 0.5)], counter_references=[17], k=12, formats=["png"])  # doctest: +SKIP
@@ -303,16 +311,19 @@ class Query:
         if not self.positives():
             raise UsageError("The query has no reference. Give at least one image, asset id, vector or text.")
         self.negatives()
-        if self.k < 1:
-            raise UsageError(f"k is {self.k!r}; it must be at least 1.")
+        if not isinstance(self.k, Integral) or self.k < 1:
+            raise UsageError(f"k is {self.k!r}; it must be a whole number of at least 1.")
         if isinstance(self.paths, str):
             object.__setattr__(self, "paths", (self.paths,))
         formats = (self.formats,) if isinstance(self.formats, str) else self.formats
-        object.__setattr__(self, "formats", tuple(_FORMATS.get(name.upper(), name.upper()) for name in formats))
+        object.__setattr__(self, "formats", tuple(map(_format, formats)))
 
     def positives(self) -> tuple[Reference, ...]:
         """References and texts with their weights (1 where none was given); texts are `StyleText`s."""
-        texts = [Reference(StyleText(text), weight) for text, weight in _weighted(self.texts, 1.0)]
+        given = _pairs(self.texts, 1.0)
+        if wrong := [text for text, _ in given if not isinstance(text, str)]:
+            raise UsageError(f"The text {wrong[0]!r} is not a string.")
+        texts = [Reference(StyleText(text), weight) for text, weight in given]
         if empty := [text for text, _ in texts if not str(text).strip()]:
             raise UsageError(f"The text {str(empty[0])!r} says nothing. Describe a style, such as 'ink wash, muted'.")
         return (*_weighted(self.references, 1.0), *texts)
@@ -323,11 +334,24 @@ class Query:
 
 
 def _weighted(given: ReferenceLike | Sequence[ReferenceLike], default: float) -> tuple[Reference, ...]:
+    references = _pairs(given, default)
+    for source, _ in references:
+        if not _can_be_reference(source):
+            raise UsageError(
+                f"{source!r} cannot be a reference; a path, a picture, an asset id or a vector can. A weight stands "
+                "in a pair with its reference: ('a.png', 0.5)"
+            )
+    return references
+
+
+def _pairs(given: object, default: float) -> tuple[Reference, ...]:
     items = given if isinstance(given, (list, tuple)) and not _is_pair(given) else [given]
     references = []
     for item in items:
+        if isinstance(item, tuple) and len(item) != 2:
+            raise UsageError(f"{item!r} cannot be a reference; a pair is (reference, weight).")
         source, weight = item if isinstance(item, tuple) else (item, default)
-        if not (isinstance(weight, (int, float)) and math.isfinite(weight) and weight > 0):
+        if not (isinstance(weight, Real) and math.isfinite(weight) and weight > 0):
             raise UsageError(f"The weight of reference {source!r} is {weight!r}; it must be a positive finite number.")
         references.append(Reference(source, float(weight)))
     return tuple(references)
@@ -335,4 +359,26 @@ def _weighted(given: ReferenceLike | Sequence[ReferenceLike], default: float) ->
 
 def _is_pair(given: object) -> bool:
     # (17, 42) are two assets and not asset 17 with weight 42: a weight on its own must be written as a float.
-    return isinstance(given, tuple) and len(given) == 2 and isinstance(given[1], float)
+    return (
+        isinstance(given, tuple)
+        and len(given) == 2
+        and isinstance(given[1], Real)
+        and not isinstance(given[1], Integral)
+    )
+
+
+def _can_be_reference(source: object) -> bool:
+    if isinstance(source, (str, os.PathLike, Integral)):
+        return not isinstance(source, bool)
+    import numpy as np  # only here: the command line must not wait for them
+    from PIL.Image import Image
+
+    return isinstance(source, (np.ndarray, Image))
+
+
+def _format(given: str) -> str:
+    name = given.strip().removeprefix(".").upper().removeprefix("IMAGE/")
+    name = _OTHER_NAMES.get(name, name)
+    if name not in FORMATS:
+        raise UsageError(f"There is no format '{given}'; there are: {', '.join(FORMATS)}.")
+    return name

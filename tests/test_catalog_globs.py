@@ -25,6 +25,10 @@ def slow_match(pattern: str, path: str) -> bool:
         return bool(given) and fnmatch.fnmatchcase(given[0], wanted[0]) and walk(wanted[1:], given[1:])
 
     segments = tuple(path.split("/"))
+    if not set(pattern) & set("*?["):  # a name alone is that folder, too
+        wanted = tuple(pattern.split("/"))
+        starts = [0] if pattern.startswith("/") else range(len(segments))
+        return any(segments[start : start + len(wanted)] == wanted for start in starts)
     if pattern.startswith("/"):
         return walk(tuple(pattern.split("/")), segments)
     return any(walk(tuple(pattern.split("/")), segments[start:]) for start in range(len(segments)))
@@ -58,7 +62,14 @@ def test_agrees_with_matching_segment_by_segment() -> None:
         ("ink/*.png", ["/a/ink/1.png"], ["/a/ink/b/1.png", "/a/pink/1.png"]),
         ("ink/**", ["/a/ink/1.png", "/ink/b/c"], ["/a/ink", "/a/inks/1"]),
         ("/a/**/x", ["/a/x", "/a/b/c/x"], ["/b/a/x", "/a/bx"]),
-        ("/a/b", ["/a/b"], ["/x/a/b", "/a/b/c"]),
+        ("/a/b", ["/a/b", "/a/b/c/d"], ["/x/a/b", "/a/bc"]),
+        ("posters", ["/a/posters/1.png", "/posters/b/1.png", "/posters"], ["/a/posters2/1.png", "/a/oposters/1.png"]),
+        ("./posters/old", ["/a/posters/old/1.png"], ["/a/posters/1.png"]),
+        ("post*/", ["/a/posters/1.png", "/post/b/c"], ["/a/posters"]),
+        ("/", ["/a", "/a/b"], []),
+        ("**/a/**/b/**/c", ["/a/b/c", "/x/a/x/b/x/c"], ["/a/c/b", "/b/a/c"]),
+        ("cafe\u0301", ["/caf\u00e9/1.png"], ["/cafe/1.png"]),
+        ("*a?a*ab", ["/axaxxab", "/xxaaaaab"], ["/aab", "/axaxxabx"]),
         ("s3://bucket/**", ["s3://bucket/a/b"], ["s3://buckets/a"]),
         ("[[]1]*", ["/a/[1]x"], ["/a/1x"]),
         ("[^a]", ["/b"], ["/a", "/"]),
@@ -86,3 +97,11 @@ def test_the_folder_of_a_pattern() -> None:
     assert folder_of_glob("/*.png") == ""
     assert folder_of_glob("/a/b*/c") == "/a"
     assert folder_of_glob("/a/b/c.png") == "/a/b"
+    assert folder_of_glob("/a/caf\u00e9/b") == "/a", "the files may spell it in the other way"
+
+
+@pytest.mark.parametrize("pattern", ["*a" * 30 + "b", "**/a/" * 30 + "b", "*?a" * 30 + "/*"])
+def test_many_stars_take_no_longer(pattern: str) -> None:
+    """Backtracking through all ways to place thirty stars would not end in a lifetime."""
+    assert not compile_globs([pattern]).fullmatch("/" + "a" * 200)
+    assert not compile_globs([pattern]).fullmatch("/a" * 100)

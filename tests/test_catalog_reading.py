@@ -46,6 +46,8 @@ def _file(number: int, stem: str) -> IndexedFile:
         (("/lib/artist 1/*", "2?.*"), (), lambda number: number % 4 == 1 or number >= 20),
         (("/lib/ARTIST 1/**",), (), lambda number: False),
         ((), ("gif",), lambda number: False),
+        (("copies",), (), lambda number: number % 4 == 0),
+        (("/lib/artist 1/",), (), lambda number: number % 4 == 1),
     ],
 )
 def test_filters(

@@ -16,9 +16,18 @@ import pytest
 from studio import STYLES, draw, draw_studio
 
 from indexer.run import index
-from stylesearch import EncoderError, Library, LibraryError, Query, SpaceMismatchError, UsageError, VectorIndexError
+from stylesearch import (
+    EncoderError,
+    Library,
+    LibraryError,
+    Query,
+    SpaceMismatchError,
+    UsageError,
+    VectorIndexError,
+    formats,
+)
 from stylesearch.encoders.descriptors import LabGradientEncoder
-from stylesearch.records import COUNTER_WEIGHT, Space, StyleText
+from stylesearch.records import COUNTER_WEIGHT, FORMATS, Space, StyleText, printable
 from stylesearch.search import combine
 from stylesearch.settings import LibrarySettings, Settings
 
@@ -84,6 +93,8 @@ def test_query_reads_weights_formats_and_single_values():
     assert query.positives() == (("a.png", 1.0), (42, 0.25))
     assert query.negatives() == ((7, COUNTER_WEIGHT),)
     assert (query.formats, query.paths) == (("JPEG",), ("posters/**",))
+    assert Query(1, formats=[".png", "image/jpeg", "Tif"]).formats == ("PNG", "JPEG", "TIFF")
+    assert Query(("a.png", np.float32(0.5)), k=np.int64(3)).positives() == (("a.png", 0.5),)
     assert Query((3, 4)).positives() == ((3, 1.0), (4, 1.0)), "two assets, not one with a weight"
 
 
@@ -107,11 +118,39 @@ def test_a_text_needs_an_encoder_with_a_text_tower(filled):
         ({"references": 1, "k": 0}, "k is 0"),
         ({"references": [(1, -1.0)]}, "weight of reference 1 is -1.0"),
         ({"references": [(1, float("nan"))]}, "positive finite"),
+        ({"references": ["a.png", 0.5]}, "0.5 cannot be a reference"),
+        ({"references": b"png"}, "b'png' cannot be a reference"),
+        ({"references": None}, "None cannot be a reference"),
+        ({"references": {"a.png": 1}}, "cannot be a reference"),
+        ({"references": [("a.png", 1, 2)]}, "a pair is"),
+        ({"references": True}, "True cannot be a reference"),
+        ({"references": [("a.png", "1")]}, "weight of reference 'a.png' is '1'"),
+        ({"texts": [5]}, "5 is not a string"),
+        ({"references": 1, "k": 2.5}, "k is 2.5"),
+        ({"references": 1, "k": "5"}, "k is '5'"),
+        ({"references": 1, "formats": ["jpgg"]}, "no format 'jpgg'; there are: AVIF, .*JPEG"),
     ],
 )
 def test_impossible_queries_are_refused(arguments, message):
     with pytest.raises(UsageError, match=message):
         Query(**arguments)
+
+
+def test_an_id_that_no_database_can_hold_is_no_asset(filled):
+    with Library.open(filled) as library:
+        for number in (99, 0, -1, 2**63, 10**30):
+            with pytest.raises(UsageError, match=f"no asset {number}"):
+                library.search(Query(number))
+        assert library.assets([10**30]) == {}
+
+
+def test_the_formats_of_queries_are_those_that_are_decoded():
+    assert set(FORMATS) == set(formats._SIGNATURES) - formats.UNSUPPORTED
+
+
+def test_names_that_steer_a_terminal_are_escaped():
+    assert printable("/a/\x1b[2Jb\n\x7f\x9b.png") == r"/a/\x1b[2Jb\x0a\x7f\x9b.png"
+    assert printable("/ä/画像 🎨.png") == "/ä/画像 🎨.png"
 
 
 def test_vectors_of_another_space_are_refused(filled):

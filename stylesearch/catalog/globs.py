@@ -7,6 +7,7 @@ must mean the same on both. (`glob.translate` exists from Python 3.13 only.)
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 
 _PART = re.compile(r"\[[!^]?\]?[^\]/]*\]|\*+|[\s\S]")
@@ -14,10 +15,15 @@ _RANGE = re.compile(r"([\s\S])(?:-([\s\S]))?")
 
 
 def compile_globs(patterns: Sequence[str]) -> re.Pattern[str]:
-    """One regular expression, for `fullmatch`, that accepts a path where any of the patterns does.
+    """One regular expression, for `fullmatch` of a path in NFC, that accepts it where any of the patterns does.
 
     `*`, `?` and `[...]` stay within one folder, `**` as a whole segment stands for any number of folders, and
-    `folder/**` for everything below the folder. A pattern without a leading `/` matches at any depth. Case matters.
+    `folder/**` for everything below the folder. A pattern without a leading `/` matches at any depth. One without a
+    wildcard, or with a `/` at its end, also stands for everything below. Case matters; how an accent is put together
+    does not.
+
+    Matching takes time that grows with the length of path and pattern, not exponentially: what follows a star is
+    looked for once, from the left, which finds a match where there is one.
     """
     return re.compile("|".join(f"(?:{_translated(pattern)})" for pattern in patterns))
 
@@ -26,30 +32,51 @@ def folder_of_glob(pattern: str) -> str | None:
     """The folder below which all matches lie, without its last `/`; None where they may lie anywhere."""
     if not pattern.startswith("/"):
         return None
-    literal = re.split(r"[*?\[]", pattern, maxsplit=1)[0]
+    # Up to the first character that can be spelt in two ways: the database knows nothing of NFC.
+    literal = re.split(r"[*?\[]|[^\x00-\x7f]", pattern, maxsplit=1)[0]
     return literal[: literal.rindex("/")]
 
 
 def _translated(pattern: str) -> str:
-    *folders, last = pattern.split("/")
-    parts = ["" if pattern.startswith("/") else r"(?:[\s\S]*/)?"]
-    parts += [r"(?:[^/]+/)*" if folder == "**" else _segment(folder) + "/" for folder in folders]
-    parts.append(r"[\s\S]+" if last == "**" else _segment(last))
+    pattern = unicodedata.normalize("NFC", pattern.removeprefix("./"))
+    literal = not any(part[0] in "*?" or len(part) > 1 for part in _PART.findall(pattern))
+    if pattern.endswith("/"):
+        pattern = pattern.rstrip("/") + "/**"
+    segments = pattern.split("/") if pattern.startswith("/") else ["**", *pattern.split("/")]
+    first, *runs = [[_segment(segment) for segment in run] for run in _split(segments, "**")]
+    if not runs:
+        return "/".join(first) + (r"(?:/[\s\S]+)?" if literal else "")
+    parts = ["".join(segment + "/" for segment in first)]
+    parts += [f"(?>(?:[^/]*/)*?{''.join(segment + '/' for segment in run)})" for run in runs[:-1] if run]
+    if runs[-1]:
+        parts.append("(?:[^/]*/)*" + "/".join(runs[-1]) + (r"(?:/[\s\S]+)?" if literal else ""))
+    else:
+        parts.append(r"[\s\S]+")
     return "".join(parts)
 
 
 def _segment(segment: str) -> str:
-    parts = []
-    for part in _PART.findall(segment):
-        if part.startswith("*"):
-            parts.append("[^/]*")
-        elif part == "?":
-            parts.append("[^/]")
-        elif len(part) > 1:
-            parts.append(_bracket(part[1:-1]))
+    head, *chunks = ["".join(map(_one, chunk)) for chunk in _split(_PART.findall(segment), "*")]
+    if not chunks:
+        return head
+    return head + "".join(f"(?>[^/]*?{chunk})" for chunk in chunks[:-1] if chunk) + "[^/]*" + chunks[-1]
+
+
+def _split(items: Sequence[str], stars: str) -> list[list[str]]:
+    """The items between those that are the wildcard."""
+    runs: list[list[str]] = [[]]
+    for item in items:
+        if item == stars or (stars == "*" and item.startswith("*")):
+            runs.append([])
         else:
-            parts.append(re.escape(part))
-    return "".join(parts)
+            runs[-1].append(item)
+    return runs
+
+
+def _one(part: str) -> str:
+    if part == "?":
+        return "[^/]"
+    return _bracket(part[1:-1]) if len(part) > 1 else re.escape(part)
 
 
 def _bracket(body: str) -> str:

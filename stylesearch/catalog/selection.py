@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Generator, Iterator, Sequence
 from typing import TypeVar
 
@@ -61,6 +62,6 @@ def matching(
     previous = after
     with connection.execute(query.add_columns(LocationRow.uri)) as rows:
         for asset_id, uri in rows:
-            if asset_id != previous and matches(uri):
+            if asset_id != previous and matches(unicodedata.normalize("NFC", uri)):
                 previous = asset_id
                 yield asset_id
