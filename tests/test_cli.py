@@ -123,6 +123,11 @@ def test_status_counts(library):
     assert f"stylesearch errors --library {library}" in shown
 
 
+def test_status_shows_the_catalog(tmp_path):
+    run("init", tmp_path / "team", "--encoder", "descriptors:lab-gradient", "--catalog", f"sqlite:///{tmp_path}/c.db")
+    assert run_json("status", "-l", tmp_path / "team")["catalog"] == f"sqlite:///{tmp_path}/c.db"
+
+
 def test_hints_name_the_library_where_the_environment_does_not(library, monkeypatch):
     monkeypatch.setenv("STYLESEARCH_LIBRARY", str(library))
     assert run("status").stdout.rstrip().endswith("stylesearch errors")
