@@ -71,7 +71,7 @@ class Settings:
     chunk: int | None = None
 
 
-CPU = Settings(CompactConfig(), trunk_steps=2200)
+CPU = Settings(CompactConfig(), trunk_steps=2700)
 
 
 def smoke(settings: Settings) -> Settings:
