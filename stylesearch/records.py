@@ -311,7 +311,8 @@ class Query:
         if not self.positives():
             raise UsageError("The query has no reference. Give at least one image, asset id, vector or text.")
         self.negatives()
-        if not isinstance(self.k, Integral) or self.k < 1:
+        k: object = self.k  # whatever the caller gave
+        if not isinstance(k, Integral) or self.k < 1:
             raise UsageError(f"k is {self.k!r}; it must be a whole number of at least 1.")
         if isinstance(self.paths, str):
             object.__setattr__(self, "paths", (self.paths,))
@@ -351,7 +352,7 @@ def _pairs(given: object, default: float) -> tuple[Reference, ...]:
         if isinstance(item, tuple) and len(item) != 2:
             raise UsageError(f"{item!r} cannot be a reference; a pair is (reference, weight).")
         source, weight = item if isinstance(item, tuple) else (item, default)
-        if not (isinstance(weight, Real) and math.isfinite(weight) and weight > 0):
+        if not (isinstance(weight, Real) and math.isfinite(weight) and float(weight) > 0):
             raise UsageError(f"The weight of reference {source!r} is {weight!r}; it must be a positive finite number.")
         references.append(Reference(source, float(weight)))
     return tuple(references)

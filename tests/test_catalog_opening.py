@@ -11,6 +11,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from catalog_records import SPACE
+from indexing import ordinary_user
 from sqlalchemy import create_engine, inspect, text
 
 from stylesearch.catalog import Catalog, absolute_url, engine, sqlite_url
@@ -173,3 +174,17 @@ def test_a_password_with_an_at_sign_is_never_shown() -> None:
     with pytest.raises(CatalogError, match="Write it there as %40") as caught:
         Catalog.open("postgresql://app:sec@ret@host/db")
     assert "sec" not in str(caught.value) and "ret" not in str(caught.value)
+
+
+def test_a_user_who_may_not_write_can_read() -> None:
+    with ordinary_user() as folder:
+        url = sqlite_url(folder / "li?b #1.db")
+        with Catalog.open(url) as catalog:
+            catalog.ensure_space(SPACE)
+            catalog.begin_scan("/a")
+        (folder / "li?b #1.db").chmod(0o400)
+        folder.chmod(0o500)
+        with Catalog.open(url) as catalog:
+            assert (catalog.ensure_space(SPACE), catalog.counts().assets) == (1, 0)
+            with pytest.raises(CatalogError, match="writable"):
+                catalog.begin_scan("/a")

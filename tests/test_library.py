@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from indexing import ordinary_user
 from studio import STYLES, draw, draw_studio
 
 from indexer.run import index
@@ -22,6 +23,7 @@ from stylesearch import (
     LibraryError,
     Query,
     SpaceMismatchError,
+    StyleSearchError,
     UsageError,
     VectorIndexError,
     formats,
@@ -352,6 +354,18 @@ def umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+def test_who_may_only_read_a_library_can_search_it():
+    with ordinary_user() as folder:
+        with Library.create(folder / "library", encoder="descriptors:lab-gradient") as library:
+            library.refresh()
+        for path in (folder / "library", *(folder / "library").rglob("*")):
+            path.chmod(0o500 if path.is_dir() else 0o400)
+        with Library.open(folder / "library") as library:
+            assert (library.search(Query(draw("ink", "disc"))), library.status().searchable) == ([], 0)
+            with pytest.raises(StyleSearchError, match="writable"):
+                library.forget("/a")
 
 
 def test_searches_from_several_threads_agree(filled):

@@ -11,7 +11,7 @@ import numpy as np
 from sqlalchemy import URL, Connection, Engine, and_, case, exists, func, not_, select
 
 from stylesearch.catalog import writing
-from stylesearch.catalog.engine import connect, mapped_errors, parse_url
+from stylesearch.catalog.engine import connect, mapped_errors, openable, parse_url
 from stylesearch.catalog.packing import pack, unpack
 from stylesearch.catalog.selection import chunks, matching
 from stylesearch.catalog.tables import AssetRow, HistoryRow, LocationRow, RefusalRow, SpaceRow, VectorRow
@@ -37,6 +37,8 @@ class Catalog:
     def open(cls, url: str | URL) -> Catalog:
         """Opens a catalog; creates it, or brings its tables to this version, where that is needed.
 
+        One that this user may not write is opened for reading: every method that writes raises CatalogError.
+
         Args:
             url: "sqlite:///PATH" (in a folder that exists) or "postgresql://USER:PASSWORD@HOST:PORT/DATABASE".
 
@@ -46,7 +48,7 @@ class Catalog:
             MissingDependencyError: PostgreSQL, and psycopg is not installed.
         """
         parsed = parse_url(url)
-        engine = connect(parsed)
+        engine = connect(openable(parsed))
         try:
             with mapped_errors(parsed):
                 upgrade(engine, parsed)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
@@ -60,6 +61,22 @@ def absolute_url(text: str) -> str:
     return url.render_as_string(hide_password=False) if url.drivername == "sqlite" else text
 
 
+def openable(url: URL) -> URL:
+    """The URL to connect to: one that only reads where this user may not write the file of a SQLite catalog."""
+    path = Path(url.database or "")
+    if url.drivername != "sqlite" or not path.exists() or (_writable(path) and _writable(path.parent)):
+        return url
+    query = {"uri": "true", "mode": "ro"}
+    if not path.with_name(f"{path.name}-wal").exists():
+        # Readers of WAL, too, make files beside the catalog, unless they are promised that nobody writes.
+        query["immutable"] = "1"
+    return URL.create("sqlite", database=f"file:{quote(str(path))}", query=query)
+
+
+def _writable(path: Path) -> bool:
+    return os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
+
+
 def shown(url: URL) -> str:
     """The URL for people: without its password, wherever that stands."""
     return url.set(query={}).render_as_string(hide_password=True)
@@ -79,6 +96,8 @@ def connect(url: URL, foreign_keys: bool = True) -> Engine:
         raise MissingDependencyError("psycopg", "postgres", "to keep the catalog on PostgreSQL") from exc
     if url.drivername == "sqlite":
         event.listen(engine, "connect", _sqlite_connected if foreign_keys else _sqlite_connected_without_foreign_keys)
+        if "mode" not in url.query:
+            event.listen(engine, "connect", _sqlite_writable_connected)
         event.listen(engine, "begin", _sqlite_begin)
     return engine
 
@@ -92,6 +111,9 @@ def _sqlite_connected_without_foreign_keys(connection: Any, record: object) -> N
     connection.isolation_level = None  # the driver must not begin transactions by itself; `_sqlite_begin` does
     connection.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
     connection.execute("PRAGMA synchronous = NORMAL")
+
+
+def _sqlite_writable_connected(connection: Any, record: object) -> None:
     _enter_wal(connection)
 
 
