@@ -11,7 +11,9 @@ import torch
 from torch import nn
 
 from encoder_training.export import TrainingData, export
-from stylesearch.encoders.compact import CompactEncoder
+from encoder_training.renderers import draw_contents, render, sample_style
+from stylesearch.encoders import load_encoder
+from stylesearch.encoders.compact import WEIGHTS, CompactEncoder
 from stylesearch.encoders.compact_network import Compact, CompactConfig, TextTower, tokens
 from stylesearch.encoders.patch_words import PatchWords
 from stylesearch.errors import EncoderError, UsageError
@@ -140,3 +142,26 @@ def test_export_refuses_what_a_package_cannot_carry(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"image\.projections\.trunk\.linear\.weight"):
         export(tower, texts, "infinite", tmp_path, [], {})
     assert not list(tmp_path.glob("compact-*"))
+
+
+def test_the_shipped_weights_are_complete_small_and_say_where_they_come_from() -> None:
+    folder = WEIGHTS / "compact-v1"
+    manifest = json.loads((folder / "manifest.json").read_text())
+    sizes = [(folder / entry["name"]).stat().st_size for entry in manifest["files"]]
+    assert sizes == [entry["bytes"] for entry in manifest["files"]]
+    assert sum(sizes) <= 24_000_000 and max(sizes) <= 16_000_000
+    assert manifest["licence"] and all(entry["licence"] for entry in manifest["training_data"])
+    encoder = load_encoder("compact:v1")
+    assert (encoder.dim, encoder.preprocess.size) == (manifest["dimension"], manifest["image_size"])
+
+
+def test_the_shipped_encoder_finds_styles_in_place_of_contents() -> None:
+    styles = [sample_style(seed) for seed in range(900, 906)]
+    contents = draw_contents([1, 2, 3, 4], 192)
+    each = [style for style in styles for _ in range(4)]
+    pixels = render(each, contents.select([0, 1, 2, 3] * 6), [1, 2, 3, 4] * 6)
+    vectors = load_encoder("compact:v1").embed_pixels((pixels * 255).byte().permute(0, 2, 3, 1).numpy())
+    cosines = vectors @ vectors.T
+    np.fill_diagonal(cosines, -1)
+    found = np.arange(24)[:, None] // 4 == np.argsort(-cosines, axis=1)[:, :1] // 4
+    assert found.mean() > 0.8  # chance is 3 in 23

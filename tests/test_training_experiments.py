@@ -15,7 +15,7 @@ from PIL import Image
 
 from encoder_training import evaluate
 from encoder_training.data import is_validation
-from encoder_training.experiments import compact, compact_gpu, siglip, statistics
+from encoder_training.experiments import compact, compact_gpu, random_weights, siglip, statistics
 from stylesearch.encoders import load_encoder
 from stylesearch.encoders.compact import CompactEncoder
 
@@ -58,6 +58,11 @@ def test_statistics(data: Path, tmp_path: Path) -> None:
     encoder = CompactEncoder("compact:statistics", "float32", tmp_path)
     assert encoder.embed_pixels(np.zeros((2, 64, 64, 3), np.uint8)).shape == (2, 6)
     assert evaluate.main(["--data", str(data), "--encoder", encoder.name, "--weights", str(tmp_path), "--json"]) == 0
+
+
+def test_random_weights(tmp_path: Path) -> None:
+    random_weights.main(["--out", str(tmp_path)])
+    assert CompactEncoder("compact:random", "float32", tmp_path).dim == 192
 
 
 def test_siglip(data: Path, tmp_path: Path) -> None:
