@@ -82,7 +82,7 @@ def vectors(folder: Path) -> int:
     if not (folder / "library.json").exists():
         return 0
     with Library.open(folder) as library:
-        return sum(library.catalog.counts().vectors.values())
+        return library.status().searchable
 
 
 def contents(folder: Path) -> list[tuple[object, ...]]:

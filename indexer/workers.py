@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+import time
 import types
 import warnings
 from collections.abc import Callable, Iterator
@@ -15,8 +16,9 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.context import SpawnContext, SpawnProcess
+from multiprocessing.synchronize import Semaphore
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from pebble import ProcessExpired, ProcessPool
 from PIL import Image
@@ -76,6 +78,7 @@ class DecodeWorkers:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
+        self._context.wait_for_starts()
         self._pool.stop()
         self._pool.join()
 
@@ -114,12 +117,13 @@ class DecodeWorkers:
         return Pending(stat, self._pool, future)
 
     def _new_pool(self) -> ProcessPool:
+        self._context = _CleanSpawnContext()
         return ProcessPool(
             max_workers=self.count,
             max_tasks=FILES_PER_WORKER,
             initializer=_prepare_worker,
-            initargs=(self._memory,),
-            context=_CleanSpawnContext(),
+            initargs=(self._memory, self._context.ready),
+            context=self._context,
         )
 
     def _renew(self, broken: ProcessPool) -> None:
@@ -141,9 +145,26 @@ class _CleanSpawnProcess(SpawnProcess):
 
 
 class _CleanSpawnContext(SpawnContext):
-    """Starts fresh interpreters: a fork would copy the locks of torch and OpenMP in whatever state they are."""
+    """Starts fresh interpreters: a fork would copy the locks of torch and OpenMP in whatever state they are.
 
-    Process = _CleanSpawnProcess
+    Attributes:
+        ready: released by each worker once it is.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ready = self.Semaphore(0)
+        self._starting = 0
+
+    def Process(self, *args: Any, **kwargs: Any) -> SpawnProcess:  # type: ignore[override]  # noqa: N802
+        self._starting += 1
+        return _CleanSpawnProcess(*args, **kwargs)
+
+    def wait_for_starts(self, seconds: float = 5.0) -> None:
+        """Waits until every worker is ready; one whose pool is stopped before that ends with a traceback."""
+        deadline = time.monotonic() + seconds
+        while self._starting and self.ready.acquire(timeout=max(0.0, deadline - time.monotonic())):
+            self._starting -= 1
 
 
 _starting = threading.Lock()  # what a process inherits is set for all of this one while it starts
@@ -189,13 +210,14 @@ def _without_interrupts() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _prepare_worker(memory: int) -> None:
+def _prepare_worker(memory: int, ready: Semaphore) -> None:
     # Decoders remark on odd files by warnings and on the terminal, amid the progress bar. What counts is the refusal.
     warnings.simplefilter("ignore")
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
     Image.MAX_IMAGE_PIXELS = None  # the cap of this project is checked before
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _limit_memory(memory)
+    ready.release()
 
 
 def _end_with_parent() -> None:

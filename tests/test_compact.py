@@ -138,7 +138,7 @@ def test_export_refuses_what_a_package_cannot_carry(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="text_buckets"):
         export(tower, texts, "huge", tmp_path, [], {})
     tower, texts = towers()
-    tower.projections["trunk"].linear.weight.data[0, 0] = 1e6  # type: ignore[union-attr, index]
+    dict(tower.named_parameters())["projections.trunk.linear.weight"].data[0, 0] = 1e6
     with pytest.raises(UsageError, match=r"image\.projections\.trunk\.linear\.weight"):
         export(tower, texts, "infinite", tmp_path, [], {})
     assert not list(tmp_path.glob("compact-*"))

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -96,7 +97,8 @@ def test_query_reads_weights_formats_and_single_values():
     assert query.negatives() == ((7, COUNTER_WEIGHT),)
     assert (query.formats, query.paths) == (("JPEG",), ("posters/**",))
     assert Query(1, formats=[".png", "image/jpeg", "Tif"]).formats == ("PNG", "JPEG", "TIFF")
-    assert Query(("a.png", np.float32(0.5)), k=np.int64(3)).positives() == (("a.png", 0.5),)
+    numbers: dict[str, Any] = {"references": ("a.png", np.float32(0.5)), "k": np.int64(3)}
+    assert Query(**numbers).positives() == (("a.png", 0.5),)
     assert Query((3, 4)).positives() == ((3, 1.0), (4, 1.0)), "two assets, not one with a weight"
 
 
@@ -272,8 +274,7 @@ def test_the_encoder_is_loaded_by_nothing_that_encodes_nothing(filled, tmp_path,
 def test_a_library_does_not_depend_on_the_current_folder(tmp_path, monkeypatch):
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path)
-    options = {"encoder": "descriptors:lab-gradient", "catalog": "sqlite:///cat.db"}
-    Library.create("library", **options).close()
+    Library.create("library", encoder="descriptors:lab-gradient", catalog="sqlite:///cat.db").close()
     with Library.open("library") as library:
         monkeypatch.chdir(tmp_path / "elsewhere")
         assert library.refresh() == 0

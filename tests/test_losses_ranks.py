@@ -76,4 +76,4 @@ def test_two_ranks_equal_one(tmp_path: Path) -> None:
     one, two = launch(1, tmp_path), launch(2, tmp_path)
     assert len(one) == 12
     for key, value in one.items():
-        torch.testing.assert_close(two[key], value, rtol=0, atol=1e-5, msg=lambda text, key=key: f"{key}: {text}")
+        torch.testing.assert_close(two[key], value, rtol=0, atol=1e-5, msg=key)

@@ -54,10 +54,13 @@ def test_compact(settings: compact.Settings, data: Path, tmp_path: Path) -> None
 
 def test_statistics(data: Path, tmp_path: Path) -> None:
     arguments = ["--data", str(data), "--out", str(tmp_path), "--tag", "statistics", "--smoke"]
-    statistics.main(statistics.STATISTICS, arguments)
+    compact.main(statistics.STATISTICS, arguments)
     encoder = CompactEncoder("compact:statistics", "float32", tmp_path)
     assert encoder.embed_pixels(np.zeros((2, 64, 64, 3), np.uint8)).shape == (2, 6)
-    assert evaluate.main(["--data", str(data), "--encoder", encoder.name, "--weights", str(tmp_path), "--json"]) == 0
+    scoring = ["--data", str(data), "--encoder", encoder.name, "--weights", str(tmp_path), "--record"]
+    assert evaluate.main(scoring) == 0
+    assert "paintings" in json.loads((encoder.folder / "manifest.json").read_text())["scores"]
+    assert CompactEncoder("compact:statistics", "float32", tmp_path).fingerprint == encoder.fingerprint
 
 
 def test_random_weights(tmp_path: Path) -> None:

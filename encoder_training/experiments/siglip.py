@@ -129,7 +129,8 @@ def main(arguments: Sequence[str] | None = None) -> Path:
     train(experiment, chosen.out)  # in place: the averaged weights are in `model.visual` now
     if rank() == 0:
         save_model(model, source, chosen.out / "model")
-    return chosen.out / "model"
+    folder: Path = chosen.out / "model"
+    return folder
 
 
 if __name__ == "__main__":

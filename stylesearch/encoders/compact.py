@@ -24,7 +24,7 @@ from stylesearch.images import Preprocess
 
 WEIGHTS = Path(__file__).parent / "weights"
 FORMAT = 1
-_CHUNK = 4  # pictures at a time on a CPU: their intermediate maps then stay in its cache, which is a third faster
+_CHUNK = 8  # pictures at a time on a CPU, so that their intermediate maps stay in its cache
 
 
 class CompactEncoder(Encoder):
@@ -40,7 +40,7 @@ class CompactEncoder(Encoder):
     """
 
     def __init__(self, name: str, dtype: str | None = None, weights: Path = WEIGHTS) -> None:
-        folder = _folder(name, weights)
+        self.folder = folder = _folder(name, weights)
         manifest = _read_manifest(folder)
         state = _read_tensors(folder, manifest["files"])
         self.config = config = CompactConfig.from_json(manifest["network"])

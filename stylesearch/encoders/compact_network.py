@@ -226,8 +226,8 @@ class Compact(nn.Module):
         found = {}
         if "trunk" in self.parts:
             trunk = self.parts["trunk"]
-            compute = trunk.stem.conv.weight.dtype  # type: ignore[union-attr]
-            found["trunk"] = trunk(images.to(compute, memory_format=torch.channels_last))  # type: ignore[call-overload]
+            compute = next(trunk.parameters()).dtype
+            found["trunk"] = trunk(images.to(compute, memory_format=torch.channels_last))
         handmade = [name for name in self.parts if name != "trunk"]
         if handmade:
             # Histograms want float32, whatever the trunk computes in.
