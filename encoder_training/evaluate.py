@@ -19,6 +19,7 @@ import torch
 from torch import nn
 
 from encoder_training.data import LabelledPictures, read_parquet
+from encoder_training.export import record_scores
 from stylesearch.encoders import load_encoder
 from stylesearch.encoders.base import Encoder
 from stylesearch.encoders.compact import CompactEncoder
@@ -224,6 +225,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, required=True, help="folder with train/*.parquet and dev/*.parquet")
     parser.add_argument("--encoder", action="append", required=True, help="name of an encoder; may be repeated")
     parser.add_argument("--weights", type=Path, help="folder of compact weights other than the package's")
+    parser.add_argument("--record", action="store_true", help="put the scores of compact encoders into their manifest")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     chosen = parser.parse_args(arguments)
 
@@ -238,6 +240,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             inside = chosen.weights is None or not name.startswith("compact")
             encoder = load_encoder(name) if inside else CompactEncoder(name, None, chosen.weights)
             results = evaluate(encoder, chosen.data)
+            if chosen.record and isinstance(encoder, CompactEncoder):
+                record_scores(encoder.folder, {key: asdict(result) for key, result in results.items()})
             if chosen.json:
                 print(json.dumps({"encoder": encoder.name, "sets": {key: asdict(r) for key, r in results.items()}}))
                 continue

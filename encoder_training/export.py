@@ -37,7 +37,7 @@ def export(
     tag: str,
     folder: Path,
     training_data: Sequence[TrainingData],
-    scores: Mapping[str, Any],
+    scores: Mapping[str, Any] | None = None,
 ) -> Path:
     """Writes `folder/compact-<tag>/` with `image.safetensors`, `text.safetensors` and `manifest.json`.
 
@@ -47,7 +47,7 @@ def export(
         tag: of the weights, such as "v1".
         folder: parent folder; weights of the same tag are replaced.
         training_data: for the manifest.
-        scores: for the manifest, as `encoder_training.evaluate --json` prints them.
+        scores: for the manifest; `encoder_training.evaluate --record` puts them there later.
 
     Returns:
         the folder written.
@@ -86,10 +86,17 @@ def export(
         ],
         "licence": "Apache-2.0",
         "training_data": [asdict(entry) for entry in training_data],
-        "scores": dict(scores),
+        "scores": dict(scores or {}),
     }
     (target / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
     return target
+
+
+def record_scores(folder: Path, scores: Mapping[str, Any]) -> None:
+    """Puts scores into the manifest of exported weights; vectors and fingerprint stay as they are."""
+    path = folder / "manifest.json"
+    manifest = json.loads(path.read_text())
+    path.write_text(json.dumps({**manifest, "scores": dict(scores)}, indent=2) + "\n")
 
 
 def _tensors(prefix: str, module: nn.Module) -> bytes:

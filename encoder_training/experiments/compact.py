@@ -136,7 +136,7 @@ def main(settings: Settings, arguments: Sequence[str] | None = None) -> Path:
         TrainingData(each.name, len(each.styles), part.licence, part.source)
         for each, part in zip(features, made_of, strict=True)
     ]
-    return export(tower, texts, chosen.tag, chosen.out, data, {})
+    return export(tower, texts, chosen.tag, chosen.out, data)
 
 
 def _ingredient(name: str) -> Ingredient:

@@ -25,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> Path:
     chosen = parser.parse_args(arguments)
     torch.manual_seed(0)
     config = CompactConfig(trunk_dim=192, statistics_dim=0, words_dim=0)
-    return export(Compact(config), TextTower(config), "random", chosen.out, [], {})
+    return export(Compact(config), TextTower(config), "random", chosen.out, [])
 
 
 if __name__ == "__main__":
