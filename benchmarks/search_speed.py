@@ -22,11 +22,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from stylesearch.encoders.base import Encoder
-from stylesearch.errors import EncoderError
-from stylesearch.images import Preprocess
 from stylesearch.library import Library
-from stylesearch.records import Batch, Changes, FileStat, IndexedFile, Query
+from stylesearch.records import Batch, Changes, FileStat, IndexedFile, Query, Space
+from stylesearch.settings import LibrarySettings
 from stylesearch.vectors import open_index
 from stylesearch.vectors.base import VectorIndex
 
@@ -35,21 +33,6 @@ Search = Callable[[np.ndarray], object]
 RAW = "faiss.IndexFlatIP"
 WARM_UP = 5
 BATCH = 1_000
-
-
-class _Drawn(Encoder):
-    """Stands for an encoder of any dimension; the vectors are drawn and not encoded."""
-
-    name = "benchmark:drawn"
-    fingerprint = "0" * 64
-    dtype = "float32"
-    preprocess = Preprocess(size=32)
-
-    def __init__(self, dim: int) -> None:
-        self.dim = dim
-
-    def _embed(self, pixels: np.ndarray) -> np.ndarray:
-        raise EncoderError("The benchmark's encoder takes no pictures.")
 
 
 def main(count: int = 100_000, dim: int = 384, k: int = 20, rounds: int = 100, seed: int = 0) -> None:
@@ -83,9 +66,10 @@ def main(count: int = 100_000, dim: int = 384, k: int = 20, rounds: int = 100, s
 
 def _filled(folder: Path, vectors: np.ndarray) -> Library:
     """A library on SQLite and FAISS whose catalog holds one asset and one file for each vector."""
-    Library.create(folder, encoder="descriptors:lab-gradient", index="faiss").close()
+    folder.mkdir()
+    space = Space("benchmark:drawn", "0" * 64, vectors.shape[1], "float32", "none")  # of no encoder: none is needed
+    LibrarySettings(space=space, index="faiss").write(folder)
     library = Library.open(folder)
-    library.encoder = _Drawn(vectors.shape[1])
     space_id = library.catalog.ensure_space(library.space)
     scan_id = library.catalog.begin_scan("/drawn")
     for start in range(0, len(vectors), BATCH):
