@@ -174,6 +174,7 @@ class Library:
                 self.settings = replace(self.settings, space=encoder.space())
                 self.settings.write(self.folder)
                 self._index, self._unsaved = None, 0
+                self.__dict__.pop("_space_id", None)
         return encoder
 
     @property
@@ -319,7 +320,7 @@ class Library:
         """Every file that could not be used, with its reason."""
         return self.catalog.refusals()
 
-    @property
+    @cached_property
     def _space_id(self) -> int:
         return self.catalog.ensure_space(self.space)
 
