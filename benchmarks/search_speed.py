@@ -23,7 +23,8 @@ from rich.console import Console
 from rich.table import Table
 
 from stylesearch.library import Library
-from stylesearch.records import Batch, Changes, FileStat, IndexedFile, Query, Space
+from stylesearch.query import Query
+from stylesearch.records import Batch, Changes, FileStat, IndexedFile, Space
 from stylesearch.settings import LibrarySettings
 from stylesearch.vectors import open_index
 from stylesearch.vectors.base import VectorIndex

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from stylesearch.encoders import load_encoder
     from stylesearch.images import read_image
     from stylesearch.library import Library
-    from stylesearch.records import Hit, Query
+    from stylesearch.query import Query
+    from stylesearch.records import Hit
 
 __all__ = [
     "CatalogError",
@@ -51,7 +52,7 @@ __all__ = [
 _LAZY = {
     "Hit": "stylesearch.records",
     "Library": "stylesearch.library",
-    "Query": "stylesearch.records",
+    "Query": "stylesearch.query",
     "load_encoder": "stylesearch.encoders",
     "read_image": "stylesearch.images",
 }

@@ -23,7 +23,8 @@ from stylesearch.errors import ImageError, LibraryError, SpaceMismatchError, Vec
 from stylesearch.files import read_bytes
 from stylesearch.images import read_image
 from stylesearch.images import thumbnail as thumbnail_of
-from stylesearch.records import Asset, Counts, Hit, Limits, Query, Refusal, Space, uri_of_path
+from stylesearch.query import Query
+from stylesearch.records import Asset, Counts, Hit, Limits, Refusal, Space, uri_of_path
 from stylesearch.references import LoadedReference, ReferenceReader
 from stylesearch.search import combine, to_hits
 from stylesearch.settings import LIBRARY_FILE, IndexKind, LibrarySettings, Settings

@@ -15,7 +15,8 @@ from stylesearch.encoders.base import Encoder
 from stylesearch.errors import UsageError
 from stylesearch.files import read_bytes
 from stylesearch.images import load_pixels, thumbnail
-from stylesearch.records import Limits, Reference, Space, StyleText
+from stylesearch.query import Reference, StyleText
+from stylesearch.records import Limits, Space
 from stylesearch.search import as_unit_vector
 
 

@@ -28,7 +28,8 @@ from indexer.scan import Scan, scans_of
 from stylesearch.errors import EncoderError, LibraryError, UsageError
 from stylesearch.images import load_pixels
 from stylesearch.library import Library
-from stylesearch.records import Limits, Query
+from stylesearch.query import Query
+from stylesearch.records import Limits
 
 
 @pytest.fixture

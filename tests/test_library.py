@@ -30,7 +30,8 @@ from stylesearch import (
     formats,
 )
 from stylesearch.encoders.descriptors import LabGradientEncoder
-from stylesearch.records import COUNTER_WEIGHT, FORMATS, Space, StyleText, printable
+from stylesearch.query import COUNTER_WEIGHT, FORMATS, StyleText
+from stylesearch.records import Space, printable
 from stylesearch.search import combine
 from stylesearch.settings import LibrarySettings, Settings
 

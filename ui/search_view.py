@@ -9,7 +9,7 @@ import streamlit as st
 
 from stylesearch.errors import UsageError
 from stylesearch.library import Library
-from stylesearch.records import Query, ReferenceSource
+from stylesearch.query import Query, ReferenceSource
 from ui import state
 from ui.filters import folder_globs, show_filters
 from ui.gallery import show_gallery, tile

@@ -41,7 +41,7 @@ def matching(
     connection: Connection, paths: Sequence[str], formats: Sequence[str], after: int = 0
 ) -> Generator[int, None, None]:
     """Ids, ascending and beyond `after`, of the assets with a present location that matches any of the globs and one
-    of the formats; an empty sequence lets everything pass. See `records.Query`.
+    of the formats; an empty sequence lets everything pass. See `stylesearch.query.Query`.
 
     Close it where it is not read to its end: a cursor is open on the server until then.
     """

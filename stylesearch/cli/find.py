@@ -11,7 +11,8 @@ import typer
 from stylesearch.cli.app import JsonOption, LibraryOption, app, examples, print_json, print_table
 
 if TYPE_CHECKING:
-    from stylesearch.records import Hit, ReferenceLike
+    from stylesearch.query import ReferenceLike
+    from stylesearch.records import Hit
 
 
 @app.command(
@@ -57,7 +58,7 @@ def search(
 ) -> None:
     """Find the pictures that share the style of the references."""
     from stylesearch.library import Library
-    from stylesearch.records import Query
+    from stylesearch.query import Query
     from stylesearch.sheets import contact_sheet
 
     sources = [_reference(reference) for reference in references or ()]

@@ -1,0 +1,159 @@
+"""`Query`: what to look for, and every check of it that needs no library."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+from stylesearch.errors import UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from PIL.Image import Image
+
+# What can stand for a style: a path, a decoded picture, the id of an asset of the library, or a vector of the space.
+ReferenceSource: TypeAlias = "str | os.PathLike[str] | Image | int | np.ndarray"
+
+
+class StyleText(str):
+    """A style in words ("ink wash, muted") where a plain `str` would be a path."""
+
+    __slots__ = ()
+
+
+class Reference(NamedTuple):
+    """One image, asset, vector or text of a query, and how much it counts."""
+
+    source: ReferenceSource
+    weight: float
+
+
+ReferenceLike: TypeAlias = "ReferenceSource | tuple[ReferenceSource, float]"
+
+# Counter-references steer, they do not lead: at full weight one of them cancels a reference of a similar style.
+# 0.5 lies in the range 0.25 to 0.75 usual for the negative term of Rocchio's formula (Manning et al., IIR, 9.1.1).
+COUNTER_WEIGHT = 0.5
+
+# The catalog's names of the formats that can be decoded.
+FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
+
+# What people call formats, after the extension of a file, where the catalog's name is another.
+_OTHER_NAMES = {"JPG": "JPEG", "TIF": "TIFF", "JP2": "JPEG2000", "PGM": "PPM", "PBM": "PPM"}
+
+
+@dataclass(frozen=True)
+class Query:
+    """What to look for.
+
+    A reference is a path, a PIL image, an asset id of the library or a vector of its space (float32 (D,)); written as a
+    pair `(reference, weight)` it counts `weight` times, and so does a text. The query vector is the weighted sum of
+    references and texts less that of the counter-references (Rocchio's relevance feedback, 1971), at unit length.
+
+    Attributes:
+        references: what the style should be like; one or several.
+        counter_references: what it should be less like; they weigh `COUNTER_WEIGHT` where no weight is given.
+        texts: the style in words, such as "ink wash, muted"; added to the references, or on their own. The library's
+            encoder needs a text tower.
+        k: how many hits to return, at least 1.
+        paths: keep only assets with a location that matches one of these globs (`*`, `?`, `[...]`, `**` as in a shell;
+            a pattern without a leading `/` matches at any depth). A name alone ("posters", "/abs/posters"), and a
+            pattern that ends in `/`, also stands for everything below.
+        formats: keep only these of `FORMATS` ("JPEG", "png", ".jpg", "image/png": case does not matter).
+        exclude_references: leave references that are assets of the library, by id or by content, out of the hits.
+
+    Raises:
+        UsageError: neither reference nor text, something that cannot be one, a weight that is not a positive finite
+            number, k that is not a whole number of at least 1, or an unknown format.
+
+    Example:
+        >>> Query(references=["ink.png", (42, 0.5)], counter_references=[17], k=12, formats=["png"])  # doctest: +SKIP
+    """
+
+    references: ReferenceLike | Sequence[ReferenceLike] = ()
+    counter_references: ReferenceLike | Sequence[ReferenceLike] = ()
+    texts: str | Sequence[str | tuple[str, float]] = ()
+    k: int = 20
+    paths: Sequence[str] = ()
+    formats: Sequence[str] = ()
+    exclude_references: bool = True
+
+    def __post_init__(self) -> None:
+        if not self.positives():
+            raise UsageError("The query has no reference. Give at least one image, asset id, vector or text.")
+        self.negatives()
+        k: object = self.k  # whatever the caller gave
+        if not isinstance(k, Integral) or self.k < 1:
+            raise UsageError(f"k is {self.k!r}; it must be a whole number of at least 1.")
+        if isinstance(self.paths, str):
+            object.__setattr__(self, "paths", (self.paths,))
+        formats = (self.formats,) if isinstance(self.formats, str) else self.formats
+        object.__setattr__(self, "formats", tuple(map(_format, formats)))
+
+    def positives(self) -> tuple[Reference, ...]:
+        """References and texts with their weights (1 where none was given); texts are `StyleText`s."""
+        given = _pairs(self.texts, 1.0)
+        if wrong := [text for text, _ in given if not isinstance(text, str)]:
+            raise UsageError(f"The text {wrong[0]!r} is not a string.")
+        texts = [Reference(StyleText(text), weight) for text, weight in given]
+        if empty := [text for text, _ in texts if not str(text).strip()]:
+            raise UsageError(f"The text {str(empty[0])!r} says nothing. Describe a style, such as 'ink wash, muted'.")
+        return (*_weighted(self.references, 1.0), *texts)
+
+    def negatives(self) -> tuple[Reference, ...]:
+        """The counter-references with their weights (`COUNTER_WEIGHT` where none was given)."""
+        return _weighted(self.counter_references, COUNTER_WEIGHT)
+
+
+def _weighted(given: ReferenceLike | Sequence[ReferenceLike], default: float) -> tuple[Reference, ...]:
+    references = _pairs(given, default)
+    for source, _ in references:
+        if not _can_be_reference(source):
+            raise UsageError(
+                f"{source!r} cannot be a reference; a path, a picture, an asset id or a vector can. A weight stands "
+                "in a pair with its reference: ('a.png', 0.5)"
+            )
+    return references
+
+
+def _pairs(given: object, default: float) -> tuple[Reference, ...]:
+    items = given if isinstance(given, (list, tuple)) and not _is_pair(given) else [given]
+    references = []
+    for item in items:
+        if isinstance(item, tuple) and len(item) != 2:
+            raise UsageError(f"{item!r} cannot be a reference; a pair is (reference, weight).")
+        source, weight = item if isinstance(item, tuple) else (item, default)
+        if not (isinstance(weight, Real) and math.isfinite(weight) and float(weight) > 0):
+            raise UsageError(f"The weight of reference {source!r} is {weight!r}; it must be a positive finite number.")
+        references.append(Reference(source, float(weight)))
+    return tuple(references)
+
+
+def _is_pair(given: object) -> bool:
+    # (17, 42) are two assets and not asset 17 with weight 42: a weight on its own must be written as a float.
+    return (
+        isinstance(given, tuple)
+        and len(given) == 2
+        and isinstance(given[1], Real)
+        and not isinstance(given[1], Integral)
+    )
+
+
+def _can_be_reference(source: object) -> bool:
+    if isinstance(source, (str, os.PathLike, Integral)):
+        return not isinstance(source, bool)
+    import numpy as np  # only here: the command line must not wait for them
+    from PIL.Image import Image
+
+    return isinstance(source, (np.ndarray, Image))
+
+
+def _format(given: str) -> str:
+    name = given.strip().removeprefix(".").upper().removeprefix("IMAGE/")
+    name = _OTHER_NAMES.get(name, name)
+    if name not in FORMATS:
+        raise UsageError(f"There is no format '{given}'; there are: {', '.join(FORMATS)}.")
+    return name
