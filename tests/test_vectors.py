@@ -258,3 +258,23 @@ def test_a_search_is_not_disturbed_by_changes_from_another_thread(engine):
     index = filled(Interrupted, content)
     assert_same(index.search(asked, 10), expected)
     assert len(index) == 40
+
+
+@pytest.mark.parametrize("k", [1, 10, 60, 200])
+def test_a_query_that_threads_share_finds_the_same(monkeypatch, k):
+    faiss = pytest.importorskip("faiss")
+    monkeypatch.setattr(faiss, "omp_get_max_threads", lambda: 3)
+    monkeypatch.setattr("stylesearch.vectors.faiss_index.ROWS_PER_THREAD", 20)
+    content = library(np.random.default_rng(11), 151)
+    index = filled(FaissIndex, content)
+    scan, scanned = index._scan, []
+
+    def count_and_scan(*arguments):
+        scanned.append(len(arguments[0]))
+        return scan(*arguments)
+
+    monkeypatch.setattr(index, "_scan", count_and_scan)
+    for query in unit(np.random.default_rng(12), 5):
+        scanned.clear()
+        assert_same(index.search(query[None], k), slow_search(content, query[None], k))
+        assert scanned[:3] == [50, 50, 51]
