@@ -266,7 +266,7 @@ def test_a_query_that_threads_share_finds_the_same(monkeypatch, k):
     monkeypatch.setattr(faiss, "omp_get_max_threads", lambda: 3)
     monkeypatch.setattr("stylesearch.vectors.faiss_index.ROWS_PER_THREAD", 20)
     content = library(np.random.default_rng(11), 151)
-    index = filled(FaissIndex, content)
+    index: Any = filled(FaissIndex, content)
     scan, scanned = index._scan, []
 
     def count_and_scan(*arguments):
@@ -277,4 +277,4 @@ def test_a_query_that_threads_share_finds_the_same(monkeypatch, k):
     for query in unit(np.random.default_rng(12), 5):
         scanned.clear()
         assert_same(index.search(query[None], k), slow_search(content, query[None], k))
-        assert scanned[:3] == [50, 50, 51]
+        assert sorted(scanned[:3]) == [50, 50, 51]
