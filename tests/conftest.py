@@ -8,13 +8,37 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import postgres
 import pytest
 
 from stylesearch.catalog import Catalog
+
+STRICT = os.environ.get("STYLESEARCH_TEST_STRICT") == "1"
+
+AnyReport = TypeVar("AnyReport", pytest.TestReport, pytest.CollectReport)
+
+
+def _nothing_left_out(report: AnyReport) -> AnyReport:
+    """Where nothing may be left out, what would be skipped fails with the reason."""
+    if STRICT and report.skipped:
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.outcome = "failed"
+        report.longrepr = f"Left out, and STYLESEARCH_TEST_STRICT=1 allows no gaps. {reason}"
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    return _nothing_left_out((yield))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    return _nothing_left_out((yield))
 
 
 @pytest.fixture(scope="session")
@@ -22,10 +46,7 @@ def postgres_socket() -> Iterator[str]:
     """Folder of the socket of a PostgreSQL server that lives as long as the tests."""
     programs = postgres.find_programs()
     if programs is None:
-        reason = "PostgreSQL's server (initdb, postgres) is not installed. Install it with: apt-get install postgresql"
-        if os.environ.get("STYLESEARCH_TEST_STRICT") == "1":
-            pytest.fail(reason)
-        pytest.skip(reason)
+        pytest.skip("PostgreSQL's server (initdb, postgres) is not installed. Install it: apt-get install postgresql")
     with postgres.running_server(programs) as socket:
         yield socket
 
