@@ -168,7 +168,7 @@ class PictureSource:
         spare = min(images + 3, len(self._distinct_contents))
         shared = random.choice(self._distinct_contents, spare, replace=False)
         rows = np.concatenate([self._pick(random, self._rows[self._styles[i]], shared, images) for i in chosen])
-        crops = [_crop(random, self._decode(int(row)), size) for row in rows]
+        crops = [crop(random, self._decode(int(row)), size) for row in rows]
         keys = [f"{self.name}/{self._pictures.styles[row]}" for row in rows]
         return Drawn(torch.stack(crops), keys, [self._pictures.prompts[row] for row in rows])
 
@@ -185,7 +185,7 @@ class PictureSource:
         return self._kept[row]
 
 
-def _crop(random: np.random.Generator, pixels: np.ndarray, size: int) -> torch.Tensor:
+def crop(random: np.random.Generator, pixels: np.ndarray, size: int) -> torch.Tensor:
     """A random square of `size` to 1.2 `size` pixels, brought to `size` and flipped half of the time."""
     whole = len(pixels)
     side = min(whole, round(size * random.uniform(1.0, 1.2)))

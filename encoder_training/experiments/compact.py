@@ -2,13 +2,16 @@
 
     python -m encoder_training.experiments.compact --data DIR --out DIR --tag v1
 
-DIR holds train/*.parquet (docs/training.md names the sets). Two hours on two cores with AMX, of which stage 1 takes
-most; `--smoke` does one step of everything at tiny sizes. Stages, each skipped when its file is there:
+    python -m encoder_training.experiments.compact --data DIR --out DIR --tag v2 --start WEIGHTS/compact-v1
 
-1. `trunk.safetensors`: SSCL over real and rendered styles, crops of 128 px.
-2. `words.safetensors`: vocabulary of patches by k-means.
-3. `features/*.npz`: features of the whole pictures.
-4. `compact-<tag>/`: linear projections by SSCL, text tower by the SigLIP loss, export.
+DIR holds train/*.parquet (docs/training.md names the sets). Three hours on two cores with AMX, of which stages 1 and 2
+take most; `--smoke` does one step of everything at tiny sizes. Stages, each skipped when its file is there:
+
+1. `rendered/*.npz`: pictures in procedural styles.
+2. `trunk.safetensors`: SSCL over real and rendered styles, crops of 128 px; `--start` goes on from exported weights.
+3. `words.safetensors`: vocabulary of patches by k-means.
+4. `features/*.npz`: features of the whole pictures.
+5. `compact-<tag>/`: linear projections by SSCL, text tower by the SigLIP loss, export.
 
 Expect the scores of docs/training.md; `python -m encoder_training.evaluate` prints them.
 """
@@ -25,10 +28,11 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 
-from encoder_training.data import LabelledPictures, PictureSource, RenderedSource, Share, read_parquet
+from encoder_training.data import LabelledPictures, PictureSource, RenderedSource, Share, Source, read_parquet
 from encoder_training.evaluate import Validation, embed_with
 from encoder_training.export import TrainingData, export
 from encoder_training.head import FeatureSet, fit_projection, fit_text_tower
+from encoder_training.shards import STYLES, ShardSource, draw_shards, read_shards
 from encoder_training.train import Experiment, train
 from encoder_training.words import fit_words
 from stylesearch.encoders.compact_network import Compact, CompactConfig, Projection, TextTower
@@ -65,13 +69,16 @@ class Settings:
     times: int = 1
     """Batches are this many times as large as the recipe says."""
     workers: int = 1
-    rendered_styles: int = 1500
+    drawers: int = 2
+    """Processes that draw pictures beforehand."""
+    rendered_styles: int = 8192
+    """How many are drawn beforehand. A CPU trains on these, a GPU draws new ones as it goes."""
     head_steps: int = 1000
     text_steps: int = 3000
     chunk: int | None = None
 
 
-CPU = Settings(CompactConfig(), trunk_steps=2700)
+CPU = Settings(CompactConfig(), trunk_steps=3500)
 
 
 def smoke(settings: Settings) -> Settings:
@@ -89,7 +96,7 @@ def smoke(settings: Settings) -> Settings:
         text_buckets=64,
         text_width=8,
     )
-    return Settings(config, trunk_steps=1, workers=0, rendered_styles=4, head_steps=1, text_steps=1)
+    return Settings(config, trunk_steps=1, workers=0, drawers=1, rendered_styles=32, head_steps=1, text_steps=1)
 
 
 def main(settings: Settings, arguments: Sequence[str] | None = None) -> Path:
@@ -102,6 +109,7 @@ def main(settings: Settings, arguments: Sequence[str] | None = None) -> Path:
     parser.add_argument("--data", type=Path, required=True, help="folder with train/*.parquet")
     parser.add_argument("--out", type=Path, required=True, help="folder for checkpoints and results")
     parser.add_argument("--tag", default="new", help="tag of the exported weights")
+    parser.add_argument("--start", type=Path, help="folder of exported weights whose trunk is trained on")
     parser.add_argument("--smoke", action="store_true", help="one step of everything, tiny sizes")
     chosen = parser.parse_args(arguments)
     settings = smoke(settings) if chosen.smoke else settings
@@ -109,13 +117,22 @@ def main(settings: Settings, arguments: Sequence[str] | None = None) -> Path:
 
     sets = [read_parquet(path) for path in sorted((chosen.data / "train").glob("*.parquet"))]
     training, validation = zip(*(pictures.split() for pictures in sets), strict=True)
+    photos = _some([each for each in training if each.name != "icon_sets"], settings.config.image_size, 125)
+    rendered = chosen.out / "rendered"
+    # Icons are drawn anew by the renderers themselves; paintings and photographs serve as contents.
+    contents = np.stack(photos) if photos else None
+    shards = max(1, settings.rendered_styles // STYLES)
+    draw_shards(rendered, shards, settings.config.image_size, contents, settings.drawers)
+
     tower = Compact(settings.config)
     if "trunk" in tower.parts:
-        tower.parts["trunk"].load_state_dict(_trunk(settings, training, validation, chosen.out))
+        source = RenderedSource("cuda", contents) if torch.cuda.is_available() else ShardSource(rendered)
+        trunk = _trunk(settings, training, validation, source, chosen.start, chosen.out)
+        tower.parts["trunk"].load_state_dict(trunk)
     if "words" in tower.parts:
         tower.parts["words"].load_state_dict(_words(settings, training, chosen.out))
     features = [_features(settings, tower, pictures, chosen.out / "features") for pictures in training]
-    features.append(_rendered_features(settings, tower, chosen.out / "features"))
+    features.append(_rendered_features(tower, rendered, chosen.out / "features"))
 
     for part, projection in tower.projections.items():
         assert isinstance(projection, Projection)  # noqa: S101 - for the type checker
@@ -144,39 +161,44 @@ def _ingredient(name: str) -> Ingredient:
 
 
 def _trunk(
-    settings: Settings, training: Sequence[LabelledPictures], validation: Sequence[LabelledPictures], out: Path
+    settings: Settings,
+    training: Sequence[LabelledPictures],
+    validation: Sequence[LabelledPictures],
+    rendered: Source,
+    start: Path | None,
+    out: Path,
 ) -> dict[str, torch.Tensor]:
     path = out / "trunk.safetensors"
     if not path.exists():
-        # The handmade parts have nothing to learn by gradient.
-        config = dataclasses.replace(settings.config, statistics_dim=0, words_dim=0)
-        crop = settings.config.image_size * 2 // 3
+        size = settings.config.image_size
         shares = [
-            Share(
-                PictureSource(each, decoded=settings.config.image_size), settings.times * _ingredient(each.name).styles
-            )
+            Share(PictureSource(each, decoded=size), settings.times * _ingredient(each.name).styles)
             for each in training
         ]
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-        # Icons are drawn anew by the renderers themselves; paintings and photographs serve as contents.
-        photos = _some([each for each in training if each.name != "icon_sets"], settings.config.image_size, 125)
-        shares.append(
-            Share(RenderedSource(device, np.stack(photos) if photos else None), settings.times * RENDERED.styles)
-        )
+        shares.append(Share(rendered, settings.times * RENDERED.styles))
         scored = [each for each in validation if len(each) > 1]
         experiment = Experiment(
-            image=lambda: Compact(config),
+            image=lambda: _trunk_alone(settings.config, start),
             shares=shares,
             steps=settings.trunk_steps,
-            crop=crop,
+            crop=size * 2 // 3,
             chunk=settings.chunk,
             workers=settings.workers,
-            evaluate=Validation(scored, settings.config.image_size) if scored else None,
+            evaluate=Validation(scored, size) if scored else None,
         )
         trained = train(experiment, out)
         assert isinstance(trained, Compact)  # noqa: S101 - for the type checker
         save_file({key: value.cpu().contiguous() for key, value in trained.parts["trunk"].state_dict().items()}, path)
     return load_file(path)
+
+
+def _trunk_alone(config: CompactConfig, start: Path | None) -> Compact:
+    """The part that learns by gradient, with random weights or those of an exported encoder of the same sizes."""
+    model = Compact(dataclasses.replace(config, statistics_dim=0, words_dim=0))
+    if start is not None:
+        given = load_file(start / "image.safetensors")
+        model.load_state_dict({key: given[f"image.{key}"].float() for key in model.state_dict()})
+    return model
 
 
 def _some(training: Sequence[LabelledPictures], side: int, each: int) -> list[np.ndarray]:
@@ -219,19 +241,15 @@ def _features(settings: Settings, tower: Compact, pictures: LabelledPictures, fo
     return _stored(path)
 
 
-def _rendered_features(settings: Settings, tower: Compact, folder: Path) -> FeatureSet:
+def _rendered_features(tower: Compact, rendered: Path, folder: Path) -> FeatureSet:
     path = folder / "rendered.npz"
     if not path.exists():
-        source, random, images = RenderedSource(seed_offset=0), np.random.default_rng(0), 4
-        found, keys, contents, prompts = [], [], [], []
-        each = min(32, settings.rendered_styles)
-        for group in range(settings.rendered_styles // each):
-            drawn = source.draw(random, each, images, settings.config.image_size)
-            found.append(embed_with(_Features(tower), drawn.pixels.numpy(), 4))
-            keys += drawn.keys
-            prompts += drawn.prompts
-            contents += [f"{group}/{content}" for content in range(images)] * each
-        _store(path, tower, np.concatenate(found), keys, contents, prompts)
+        found, styles, contents, prompts = [], [], [], []
+        for pixels, *labels in read_shards(rendered):
+            found.append(embed_with(_Features(tower), pixels, 4))
+            for column, values in zip((styles, contents, prompts), labels, strict=True):
+                column += values
+        _store(path, tower, np.concatenate(found), styles, contents, prompts)
     return _stored(path, grouped=True)
 
 
