@@ -81,7 +81,9 @@ class ShardSource:
 
     def draw(self, random: np.random.Generator, styles: int, images: int, size: int) -> Drawn:
         """See `Source.draw`; the styles come from as few shards as can be."""
-        crops, keys, prompts = [], [], []
+        crops: list[torch.Tensor] = []
+        keys: list[str] = []
+        prompts: list[str] = []
         for shard in random.permutation(len(self._shards)):
             pixels, labels, _, texts = self._shards[shard]
             by_style = np.array(labels)

@@ -244,7 +244,10 @@ def _features(settings: Settings, tower: Compact, pictures: LabelledPictures, fo
 def _rendered_features(tower: Compact, rendered: Path, folder: Path) -> FeatureSet:
     path = folder / "rendered.npz"
     if not path.exists():
-        found, styles, contents, prompts = [], [], [], []
+        found: list[np.ndarray] = []
+        styles: list[str] = []
+        contents: list[str] = []
+        prompts: list[str] = []
         for pixels, *labels in read_shards(rendered):
             found.append(embed_with(_Features(tower), pixels, 4))
             for column, values in zip((styles, contents, prompts), labels, strict=True):
