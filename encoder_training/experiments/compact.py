@@ -78,7 +78,7 @@ class Settings:
     chunk: int | None = None
 
 
-CPU = Settings(CompactConfig(), trunk_steps=3500)
+CPU = Settings(CompactConfig(), trunk_steps=5500)
 
 
 def smoke(settings: Settings) -> Settings:
