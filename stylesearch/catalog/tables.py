@@ -16,6 +16,7 @@ from sqlalchemy import (
     String,
     Text,
     TypeDecorator,
+    UniqueConstraint,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -136,6 +137,63 @@ class RefusalRow(Base):
     attempts: Mapped[int] = mapped_column(Integer)
     scan_id: Mapped[int] = mapped_column(ForeignKey("scans.id"))
     last_tried_at: Mapped[datetime] = mapped_column(Utc)
+
+
+class MetadataRow(Base):
+    """What the file of an asset, and a sidecar beside it, say about the picture; see `records.Metadata`. An asset whose
+    file says nothing has none."""
+
+    __tablename__ = "metadata"
+    __table_args__ = (Index("ix_metadata_year", "year"), Index("ix_metadata_generated", "generated"))
+
+    asset_id: Mapped[int] = mapped_column(ForeignKey("assets.id"), primary_key=True, autoincrement=False)
+    title: Mapped[str | None] = mapped_column(Text)
+    description: Mapped[str | None] = mapped_column(Text)
+    creators: Mapped[str] = mapped_column(Text)  # JSON, a list of strings
+    rights: Mapped[str | None] = mapped_column(Text)
+    licence: Mapped[str | None] = mapped_column(Text)
+    date: Mapped[str | None] = mapped_column(Text)
+    year: Mapped[int | None] = mapped_column(Integer)
+    software: Mapped[str | None] = mapped_column(Text)
+    source_type: Mapped[str | None] = mapped_column(Text)
+    generated: Mapped[bool]
+    generation: Mapped[str] = mapped_column(Text)  # JSON, an object
+    notes: Mapped[str] = mapped_column(Text)  # JSON, a list of strings
+
+
+class TermRow(Base):
+    """A word or name that assets are found by: one row however many assets have it, and however it is capitalised."""
+
+    __tablename__ = "terms"
+    __table_args__ = (UniqueConstraint("kind", "folded"),)
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    kind: Mapped[str] = mapped_column(String(16))  # "tag", "creator", "licence" or "software"
+    name: Mapped[str] = mapped_column(Text)  # as it was first spelt
+    folded: Mapped[str] = mapped_column(Text)  # as it is compared; see `stylesearch.catalog.terms`
+
+
+class AssetTermRow(Base):
+    """An asset has a term, and who says so."""
+
+    __tablename__ = "asset_terms"
+    __table_args__ = (Index("ix_asset_terms_term_id", "term_id", "asset_id"),)
+
+    asset_id: Mapped[int] = mapped_column(ForeignKey("assets.id"), primary_key=True, autoincrement=False)
+    term_id: Mapped[int] = mapped_column(ForeignKey("terms.id"), primary_key=True, autoincrement=False)
+    source: Mapped[str] = mapped_column(String(8), primary_key=True)  # "file", "imported" or "user"
+
+
+class AppearanceRow(Base):
+    """What was worked out from the pixels of an asset; see `records.Appearance`. An asset that has none, or one of an
+    older version, is read again by the next run of the indexer."""
+
+    __tablename__ = "appearances"
+
+    asset_id: Mapped[int] = mapped_column(ForeignKey("assets.id"), primary_key=True, autoincrement=False)
+    version: Mapped[int] = mapped_column(Integer)
+    palette: Mapped[bytes] = mapped_column(LargeBinary)  # float16, little endian: L, a, b, share of each colour
+    perceptual_hash: Mapped[int] = mapped_column(BigInteger)  # 64 bits, read as a signed number
 
 
 class HistoryRow(Base):

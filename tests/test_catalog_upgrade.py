@@ -1,0 +1,105 @@
+"""Yesterday's catalog opens today: each earlier revision, filled, is brought to the newest one with all it holds."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+from alembic import command
+from alembic.config import Config
+from catalog_records import DIM, OTHER_SPACE, SPACE, indexed, sha, vector
+from sqlalchemy import Connection, create_engine, text
+
+from stylesearch.catalog import Catalog
+from stylesearch.catalog import upgrade as upgrading
+from stylesearch.catalog.upgrade import revisions
+from stylesearch.records import Batch, Counts
+
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
+
+# What version 0.1 wrote: two pictures, one of them at two places, one gone, and a file that was refused.
+ROWS_0001 = {
+    "INSERT INTO assets (id, sha256, size, format, width, height, added_at)"
+    " VALUES (:id, :sha256, 5, 'PNG', 4, 3, :now)": [
+        {"id": 1, "sha256": sha("red"), "now": NOW},
+        {"id": 7, "sha256": sha("gone"), "now": NOW},
+    ],
+    "INSERT INTO scans (id, root, started_at, finished_at) VALUES (:id, '/a', :now, :now)": [{"id": 1, "now": NOW}],
+    "INSERT INTO locations (id, uri, asset_id, size, mtime_ns, scan_id, present)"
+    " VALUES (:id, :uri, :asset_id, 5, 1, 1, :present)": [
+        {"id": 1, "uri": "/a/red.png", "asset_id": 1, "present": True},
+        {"id": 2, "uri": "/a/copy of red.png", "asset_id": 1, "present": True},
+        {"id": 3, "uri": "/a/gone.png", "asset_id": 7, "present": False},
+    ],
+    "INSERT INTO spaces (id, key, encoder, fingerprint, dim, dtype, preprocessing, region)"
+    " VALUES (:id, :key, :encoder, 'f1', :dim, 'float32', 'p1', 'whole')": [
+        {"id": 1, "key": SPACE.key, "encoder": SPACE.encoder, "dim": DIM},
+    ],
+    "INSERT INTO vectors (asset_id, space_id, sequence, live, data) VALUES (:id, 1, :sequence, :live, :data)": [
+        {"id": 1, "sequence": 1, "live": True, "data": vector("red").astype("<f2").tobytes()},
+        {"id": 7, "sequence": 3, "live": False, "data": vector("gone").astype("<f2").tobytes()},
+    ],
+    "INSERT INTO refusals (uri, size, mtime_ns, reason, message, sha256, attempts, scan_id, last_tried_at)"
+    " VALUES ('/a/bad.png', 9, 1, 'truncated', 'The file ends too early.', :sha256, 2, 1, :now)": [
+        {"sha256": sha("bad"), "now": NOW}
+    ],
+    "INSERT INTO history (sequence, token) VALUES (3, 'token')": [{}],
+    "UPDATE counters SET value = 3": [{}],
+}
+
+
+@pytest.fixture
+def old_catalog_url(catalog_url: str) -> str:
+    """URL of a catalog of revision 0001 with rows in every table, once on each engine."""
+    engine = create_engine(catalog_url.replace("postgresql://", "postgresql+psycopg://"))
+    with engine.begin() as connection:
+        upgrade_to(connection, "0001")
+        for statement, rows in ROWS_0001.items():
+            connection.execute(text(statement), rows)
+        if connection.dialect.name == "postgresql":
+            for table in ("assets", "scans", "locations", "spaces"):
+                connection.execute(
+                    text(f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), (SELECT max(id) FROM {table}))")  # noqa: S608
+                )
+    engine.dispose()
+    return catalog_url
+
+
+def upgrade_to(connection: Connection, revision: str) -> None:
+    config = Config(attributes={"connection": connection})
+    config.set_main_option("script_location", str(Path(upgrading.__file__).parent / "migrations"))
+    command.upgrade(config, revision)
+
+
+def test_everything_is_still_there(old_catalog_url: str) -> None:
+    with Catalog.open(old_catalog_url) as catalog:
+        assert catalog.counts() == Counts(assets=1, locations=2, gone=1, refused=1)
+        (asset,) = catalog.list_assets()
+        assert (asset.id, asset.sha256, set(asset.paths)) == (1, sha("red"), {"/a/red.png", "/a/copy of red.png"})
+        assert catalog.spaces() == [SPACE]
+        assert catalog.ensure_space(SPACE) == 1
+        (changes,) = catalog.changes(1, after=0)
+        assert (changes.asset_ids.tolist(), changes.live.tolist()) == ([1, 7], [True, False])
+        assert (changes.sequence, changes.history) == (3, "token")
+        np.testing.assert_allclose(changes.vectors[0], vector("red"), atol=1e-3)
+        assert [refusal.attempts for refusal in catalog.refusals()] == [2]
+
+
+def test_it_can_be_written_to(old_catalog_url: str) -> None:
+    with Catalog.open(old_catalog_url) as catalog:
+        space_id, scan_id = catalog.ensure_space(OTHER_SPACE), catalog.begin_scan("/a")
+        catalog.write(space_id, scan_id, Batch([indexed("/a/red.png", "red", 2), indexed("/a/new.png", "new")]))
+        assert sorted(catalog.assets_by_hash([sha("red"), sha("new")], space_id)) == sorted([sha("red"), sha("new")])
+        assert catalog.asset_ids().tolist() == [1, 8], "the id of a picture that is gone is not given again"
+    with Catalog.open(old_catalog_url) as catalog:
+        assert catalog.counts().assets == 2
+
+
+def test_the_revision_is_the_newest(old_catalog_url: str) -> None:
+    Catalog.open(old_catalog_url).close()
+    engine = create_engine(old_catalog_url.replace("postgresql://", "postgresql+psycopg://"))
+    with engine.connect() as connection:
+        assert connection.scalar(text("SELECT version_num FROM alembic_version")) == revisions()[-1]
+    engine.dispose()
