@@ -10,7 +10,7 @@ take most; `--smoke` does one step of everything at tiny sizes. Stages, each ski
 1. `rendered/*.npz`: pictures in procedural styles.
 2. `trunk.safetensors`: SSCL over real and rendered styles, crops of 128 px; `--start` goes on from exported weights.
 3. `words.safetensors`: vocabulary of patches by k-means.
-4. `features/*.npz`: features of the whole pictures.
+4. `features/*/*.npy`: features of the whole pictures.
 5. `compact-<tag>/`: linear projections by SSCL, text tower by the SigLIP loss, export.
 
 Expect the scores of docs/training.md; `python -m encoder_training.evaluate` prints them.
@@ -29,10 +29,11 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from encoder_training.data import LabelledPictures, PictureSource, RenderedSource, Share, Source, read_parquet
-from encoder_training.evaluate import Validation, embed_with
+from encoder_training.evaluate import Validation
 from encoder_training.export import TrainingData, export
-from encoder_training.head import FeatureSet, fit_projection, fit_text_tower
-from encoder_training.shards import STYLES, ShardSource, draw_shards, read_shards
+from encoder_training.features import FeatureStore
+from encoder_training.head import fit_projection, fit_text_tower
+from encoder_training.shards import STYLES, ShardSource, draw_shards
 from encoder_training.train import Experiment, train
 from encoder_training.words import fit_words
 from stylesearch.encoders.compact_network import Compact, CompactConfig, Projection, TextTower
@@ -131,8 +132,9 @@ def main(settings: Settings, arguments: Sequence[str] | None = None) -> Path:
         tower.parts["trunk"].load_state_dict(trunk)
     if "words" in tower.parts:
         tower.parts["words"].load_state_dict(_words(settings, training, chosen.out))
-    features = [_features(settings, tower, pictures, chosen.out / "features") for pictures in training]
-    features.append(_rendered_features(tower, rendered, chosen.out / "features"))
+    store = FeatureStore(chosen.out / "features", tower)
+    features = [store.of_pictures(pictures, _ingredient(pictures.name).weight) for pictures in training]
+    features.append(store.of_shards(rendered, RENDERED.weight))
 
     for part, projection in tower.projections.items():
         assert isinstance(projection, Projection)  # noqa: S101 - for the type checker
@@ -218,65 +220,6 @@ def _words(settings: Settings, training: Sequence[LabelledPictures], out: Path) 
         fit_words(vocabulary, _some(training, settings.config.image_size, 300))
         save_file(vocabulary.state_dict(), path)
     return load_file(path)
-
-
-class _Features(torch.nn.Module):
-    """Compact's features side by side, as the output of a module."""
-
-    def __init__(self, tower: Compact) -> None:
-        super().__init__()
-        self.tower = tower.eval()
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        return torch.cat([*self.tower.features(images).values()], 1)
-
-
-def _features(settings: Settings, tower: Compact, pictures: LabelledPictures, folder: Path) -> FeatureSet:
-    path = folder / f"{pictures.name}.npz"
-    if not path.exists():
-        preprocess = Preprocess(settings.config.image_size)
-        pixels = np.stack([pictures.pixels(row, preprocess) for row in range(len(pictures))])
-        found = embed_with(_Features(tower), pixels, 4)
-        _store(path, tower, found, pictures.styles, pictures.contents, pictures.prompts)
-    return _stored(path)
-
-
-def _rendered_features(tower: Compact, rendered: Path, folder: Path) -> FeatureSet:
-    path = folder / "rendered.npz"
-    if not path.exists():
-        found: list[np.ndarray] = []
-        styles: list[str] = []
-        contents: list[str] = []
-        prompts: list[str] = []
-        for pixels, *labels in read_shards(rendered):
-            found.append(embed_with(_Features(tower), pixels, 4))
-            for column, values in zip((styles, contents, prompts), labels, strict=True):
-                column += values
-        _store(path, tower, np.concatenate(found), styles, contents, prompts)
-    return _stored(path, grouped=True)
-
-
-def _store(
-    path: Path,
-    tower: Compact,
-    features: np.ndarray,
-    styles: Sequence[str],
-    contents: Sequence[str],
-    prompts: Sequence[str],
-) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    ends = np.cumsum([len(projection.offset) for projection in tower.projections.values()])  # type: ignore[arg-type]
-    parts = np.split(features.astype(np.float16), ends[:-1], axis=1)
-    named = dict(zip(tower.projections, parts, strict=True))
-    np.savez(path, styles=styles, contents=contents, prompts=prompts, **named)  # type: ignore[arg-type]
-
-
-def _stored(path: Path, grouped: bool = False) -> FeatureSet:
-    with np.load(path, allow_pickle=False) as file:
-        styles, contents, prompts = (file[key].tolist() for key in ("styles", "contents", "prompts"))
-        groups = [content.partition("/")[0] for content in contents] if grouped else None
-        parts = {part: file[part] for part in ("trunk", "statistics", "words") if part in file}
-        return FeatureSet(path.stem, parts, styles, contents, prompts, _ingredient(path.stem).weight, groups)
 
 
 if __name__ == "__main__":

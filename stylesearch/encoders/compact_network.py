@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Any
@@ -221,14 +221,18 @@ class Compact(nn.Module):
         total = sum(shares[name] for name in self.parts)
         self._factors = {name: (shares[name] / total) ** 0.5 for name in self.parts}
 
-    def features(self, images: Tensor) -> dict[str, Tensor]:
-        """What the projections see: images, float (N, 3, S, S) in [0, 1], to float32 (N, width) for each part."""
+    def features(self, images: Tensor, parts: Sequence[str] | None = None) -> dict[str, Tensor]:
+        """What the projections see: images, float (N, 3, S, S) in [0, 1], to float32 (N, width) for each part.
+
+        `parts` names those wanted; None: all.
+        """
+        wanted = list(self.parts) if parts is None else parts
         found = {}
-        if "trunk" in self.parts:
+        if "trunk" in wanted:
             trunk = self.parts["trunk"]
             compute = next(trunk.parameters()).dtype
             found["trunk"] = trunk(images.to(compute, memory_format=torch.channels_last))
-        handmade = [name for name in self.parts if name != "trunk"]
+        handmade = [name for name in wanted if name != "trunk"]
         if handmade:
             # Histograms want float32, whatever the trunk computes in.
             with torch.autocast(images.device.type, enabled=False):
