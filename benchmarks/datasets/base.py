@@ -5,14 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal
 
 from PIL import Image
 
-from stylesearch.errors import UsageError
 from stylesearch.files import named
 from stylesearch.images import read_image
 from stylesearch.records import printable
@@ -112,21 +111,11 @@ class StyleSet:
         columns = ("styles", "contents", "names", "roles", "checksums", "places")
         return replace(self, **{name: tuple(getattr(self, name)[row] for row in rows) for name in columns})  # type: ignore[arg-type]
 
-    def without(self, rows: Collection[int], problem: Problem) -> StyleSet:
-        """The set less the pictures at these rows, and the problem that says why they are left out."""
+    def without(self, rows: Collection[int], *problems: Problem) -> StyleSet:
+        """The set less the pictures at these rows, and the problems that say why they are left out."""
         gone = set(rows)
         kept = self.select([row for row in range(len(self)) if row not in gone])
-        return replace(kept, left_out=(*self.left_out, problem))
-
-
-def open_set(
-    spec: str,
-    *,
-    cache: object = None,
-    workers: int = 1,
-    progress: Callable[[int, int], None] | None = None,
-) -> StyleSet:
-    raise NotImplementedError
+        return replace(kept, left_out=(*self.left_out, *problems))
 
 
 def listed(names: Iterable[str]) -> str:
@@ -134,3 +123,34 @@ def listed(names: Iterable[str]) -> str:
     every = list(names)
     shown = ", ".join(f"'{printable(name)}'" for name in every[:_SHOWN])
     return shown if len(every) <= _SHOWN else f"{shown} and {len(every) - _SHOWN:,} more"
+
+
+def _problems_of_labels(
+    styles: Sequence[str], contents: Sequence[str | None], roles: Sequence[Role]
+) -> Iterator[Problem]:
+    """What rankings cannot tell, whatever the encoder."""
+    pictures, queries = Counter(styles), Counter(s for s, role in zip(styles, roles, strict=True) if role != "gallery")
+    gallery = Counter(s for s, role in zip(styles, roles, strict=True) if role != "query")
+    shown: defaultdict[str, set[str | None]] = defaultdict(set)
+    for style, content in zip(styles, contents, strict=True):
+        shown[style].add(content)
+    lonely = [style for style in queries if pictures[style] == 1 and gallery[style]]
+    absent = [style for style in queries if not gallery[style]]
+    uniform = [
+        style for style in queries if pictures[style] > 1 and len(shown[style]) == 1 and None not in shown[style]
+    ]
+    if len(pictures) == 1:
+        yield _of_styles("single_style", pictures, "the only style: every answer is right, and scores say nothing")
+    if lonely:
+        yield _of_styles("single_picture_style", lonely, "with one picture: it has no right answer in this set")
+    if absent:
+        yield _of_styles("no_gallery_style", absent, "with queries and no picture in this gallery")
+    if uniform:
+        yield _of_styles(
+            "single_content_style", uniform, "of one content: no right answer where own content is left out"
+        )
+
+
+def _of_styles(kind: ProblemKind, styles: Collection[str], what: str) -> Problem:
+    count = f"{len(styles):,} style{'s' if len(styles) > 1 else ''}"
+    return Problem(kind, f"{count} {what}: {listed(styles)}.", tuple(styles))
