@@ -1,28 +1,169 @@
-"""Files of other people: opened read-only, only where they are files, and with every refusal given a reason."""
+"""Files of other people: opened read-only, only where they are files, and with every refusal given a reason.
+
+Where a file lies is a uri: an absolute path, something inside a file (`/a.zip#member=b.png`, see `records.uri_inside`),
+or remote (`s3://bucket/key`, `https://...`). Whoever hashes, decodes or shows a picture opens it here, and does not
+care what is behind it.
+"""
 
 from __future__ import annotations
 
 import errno
 import io
 import os
+import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, BinaryIO
+from urllib.parse import unquote
 
 from stylesearch.errors import ImageError
-from stylesearch.records import FileStat, Limits, printable
+from stylesearch.records import FileStat, Inside, Limits, divide_uri, path_of_uri, printable, uri_inside, uri_of_path
+
+if TYPE_CHECKING:
+    from stylesearch.containers import Container
 
 _INT64 = 2**63
+_SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+://")  # two letters at least: a drive of Windows has one
+_FRAGMENT = re.compile(r"#(member|row|image|page|t)=")
 
 
-def read_bytes(path: str | os.PathLike[str], limits: Limits) -> bytes:
-    """The bytes of a regular file.
+def read_bytes(uri: str | os.PathLike[str], limits: Limits) -> bytes:
+    """The bytes of a file, named by a path or by a uri; see `uri_of`.
 
     Raises:
-        ImageError: "missing", "unreadable", "not-a-file" or "too-large".
+        ImageError: "missing", "unreadable", "not-a-file" or "too-large", or an archive's "damaged" and the like.
     """
-    with named(path), open_file(path, limits) as file, system_errors():
+    with named(uri), open_uri(uri_of(uri), limits) as file, system_errors():
         return file.read()
+
+
+def uri_of(text: str | os.PathLike[str]) -> str:
+    """The catalog's spelling of what a person calls a file: a path, `file://...`, the uri of a remote or inner file.
+
+    A `#` is taken for part of a file's name where there is such a file, or where no known word follows it.
+    """
+    text = os.fspath(text)
+    if text.lower().startswith("file://"):
+        path, *inside = text[len("file://") :].split("#")
+        return "#".join([uri_of_path(unquote(path, errors="surrogateescape")), *inside])
+    if _SCHEME.match(text):
+        remote, inside = _at_fragment(text)
+        return (remote if remote.lower().startswith("http") else uri_of_path(remote)) + inside
+    path = os.path.abspath(os.path.expanduser(text))  # noqa: PTH100, PTH111 - links are part of the name
+    if os.path.lexists(path):
+        return uri_of_path(path)
+    path, inside = _at_fragment(path)
+    return uri_of_path(path) + inside
+
+
+def is_remote(uri: str) -> bool:
+    """Whether a uri leads off this machine."""
+    return _SCHEME.match(uri) is not None
+
+
+def open_uri(uri: str, limits: Limits, *, seen: FileStat | None = None) -> BinaryIO:
+    """Opens a file for reading, wherever it lies; its size has been checked against the cap.
+
+    Args:
+        uri: in the catalog's spelling. What names a page or a moment at its end is for the decoder, and skipped.
+        seen: the file as a scan saw it, by those who read many: what has to be downloaded or decompressed for it is
+            kept for a while.
+
+    Raises:
+        ImageError: as `open_file`; "unsupported", "damaged" and "truncated" for what an archive lets nobody read, also
+            while the file is read. The message does not name the file.
+        MissingDependencyError: a package is needed for this kind of remote place.
+    """
+    base, inside = _divided(uri)
+    if is_remote(base):
+        if inside:
+            raise ImageError("unsupported", "Archives are looked into on this machine only. Copy it here.")
+        from stylesearch.remote import open_remote
+
+        return open_remote(base, limits, seen)
+    if not inside:
+        return open_file(path_of_uri(base), limits)
+    (key, name), *deeper = inside
+    container = _container(base, limits)
+    if key != container.key or deeper:
+        raise ImageError("missing", f"There is no '{printable(uri)}'.")
+    return container.open(name, many=seen is not None)
+
+
+def stat_uri(uri: str, limits: Limits) -> FileStat:
+    """Size and time of a file, wherever it lies; what lies inside a file has that file's time, and size -1.
+
+    Raises:
+        ImageError: as `open_uri`.
+        MissingDependencyError: a package is needed for this kind of remote place.
+    """
+    base, inside = _divided(uri)
+    if is_remote(base):
+        if inside:
+            return FileStat(uri, -1, 0)
+        from stylesearch.remote import stat_remote
+
+        return replace(stat_remote(base), uri=uri)
+    with system_errors():
+        stat = stat_of(uri, os.stat(path_of_uri(base)))  # noqa: PTH116 - a Path for each of a million takes longer
+    return replace(stat, size=-1) if inside else stat
+
+
+def stat_before_reading(seen: FileStat, limits: Limits) -> FileStat:
+    """The stat to record for a file that is about to be read.
+
+    Taken before its bytes: if the file is being written, the next run finds another time and reads it again. Of what is
+    remote, the one that was seen: to ask again costs as much as to read.
+    """
+    base, inside = _divided(seen.uri)
+    if is_remote(base):
+        return seen
+    now = stat_uri(seen.uri, limits)
+    return replace(now, size=seen.size) if inside else now
+
+
+def members_of(stat: FileStat, limits: Limits) -> Iterator[tuple[FileStat, ImageError | None]]:
+    """What lies inside an archive or a table, in its order; with the reason for what is known to be unreadable.
+
+    Raises:
+        ImageError: it is none, damaged or a bomb; perhaps half-way.
+    """
+    container = _container(stat.uri, limits)
+    for member in container.members():
+        inner = FileStat(uri_inside(stat.uri, container.key, member.name), member.size, stat.mtime_ns)
+        problem = member.problem
+        if problem is None and member.size > limits.max_bytes:
+            problem = too_many_bytes(member.size, limits)
+        yield inner, problem
+
+
+def _container(uri: str, limits: Limits) -> Container:
+    from stylesearch.containers import open_container
+
+    path = path_of_uri(uri)
+    unlimited = replace(limits, max_bytes=_INT64)  # the cap is for pictures, not for what holds a thousand of them
+    with system_errors():
+        status = os.stat(path)  # noqa: PTH116
+    identity = f"{uri}\0{status.st_size}\0{status.st_mtime_ns}"
+    return open_container(lambda: open_file(path, unlimited), identity, limits)
+
+
+def _divided(uri: str) -> tuple[str, tuple[Inside, ...]]:
+    """The file and the steps into it, without those that only a decoder takes."""
+    base, inside = divide_uri(uri)
+    steps = tuple(step for step in inside if step.key not in ("page", "t"))
+    if steps and steps[0].key == "image":  # a manifest names it, and it lies elsewhere
+        base, steps = steps[0].value, steps[1:]
+        if not base.lower().startswith(("http://", "https://")):
+            raise ImageError("unreadable", f"'{printable(base)}' is no http or https address.")
+    return base, steps
+
+
+def _at_fragment(text: str) -> tuple[str, str]:
+    found = _FRAGMENT.search(text)
+    return (text[: found.start()], text[found.start() :]) if found else (text, "")
 
 
 def open_file(path: str | os.PathLike[str], limits: Limits) -> io.BufferedReader:

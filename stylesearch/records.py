@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, NamedTuple
+from urllib.parse import unquote
 
 from stylesearch.errors import ImageReason
 
@@ -64,18 +65,54 @@ class Space:
 _TO_URI = {0xDC00 + byte: chr(0x10FF00 + byte) for byte in range(0x80, 0x100)}
 _FROM_URI = {0x10FF00 + byte: chr(0xDC00 + byte) for byte in range(0x80, 0x100)}
 _TO_PRINT = {0x10FF00 + byte: f"\\x{byte:02x}" for byte in range(0x80, 0x100)}
+# `#` divides a uri: what follows it lies inside the file before it. One in a file's own name is kept apart likewise.
+_HASH = chr(0x10FF00 + ord("#"))
+_TO_URI[ord("#")] = _HASH
+_FROM_URI[ord(_HASH)] = "#"
+_TO_PRINT[ord(_HASH)] = "#"
 # A file name may hold what steers a terminal: the control characters of ASCII and of Latin-1.
 _TO_PRINT |= {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))}
 
 
 def uri_of_path(path: str | os.PathLike[str]) -> str:
-    """The catalog's spelling of an absolute path: always valid Unicode."""
+    """The catalog's spelling of an absolute path, or of `s3://bucket/key`: always valid Unicode, without a `#`."""
     return os.fspath(path).translate(_TO_URI)
 
 
 def path_of_uri(uri: str) -> str:
-    """The path to open; the inverse of `uri_of_path`."""
+    """The path to open; the inverse of `uri_of_path`. For what lies inside a file: its uri, for people to read."""
     return uri.translate(_FROM_URI)
+
+
+class Inside(NamedTuple):
+    """One step from a file to what lies inside it, such as ("member", "a/b.png") of an archive."""
+
+    key: str
+    value: str
+
+
+def uri_inside(uri: str, key: str, value: str) -> str:
+    """The uri of something inside a file: `/a.zip#member=b/c.png`, `/a.pdf#page=2`.
+
+    Args:
+        uri: of the file.
+        key: "member", "row", "image", "page" or "t".
+        value: any text, also a name with lone surrogates; what is not printable, `%` and `#` are percent-encoded.
+    """
+    return f"{uri}#{key}={''.join(map(_escaped, value))}"
+
+
+def divide_uri(uri: str) -> tuple[str, tuple[Inside, ...]]:
+    """The file that a uri begins with, and the steps into it; the inverse of `uri_inside`, any number of times."""
+    file, *fragments = uri.split("#")
+    steps = (fragment.partition("=") for fragment in fragments)
+    return file, tuple(Inside(key, unquote(value, errors="surrogateescape")) for key, _, value in steps)
+
+
+def _escaped(character: str) -> str:
+    if character.isprintable() and character not in "%#":
+        return character
+    return "".join(f"%{byte:02X}" for byte in character.encode("utf-8", "surrogateescape"))
 
 
 def printable(path: str) -> str:
@@ -84,13 +121,85 @@ def printable(path: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Metadata:
+    """What a file, and a sidecar beside it, say about the picture. Text is NFC, without control characters, and bounded.
+
+    Attributes:
+        title, description: of the picture.
+        creators: who made it.
+        rights: the copyright notice.
+        licence: how it may be used: an address, or terms in words.
+        keywords: in the order of the file.
+        date: when the picture was made, ISO 8601 as far as it is known ("1972", "1972-05", "2024-01-31T10:00:00").
+        year: of `date`; negative before the common era.
+        software: the program that made or last wrote it.
+        source_type: last part of IPTC's digital source type, such as "trainedAlgorithmicMedia".
+        generation: parameters of a picture that a model made: "tool", "prompt", "negative_prompt", "model", "sampler",
+            "scheduler", "steps", "cfg_scale", "seed", "width", "height", those that are known.
+        notes: sentences on metadata that could not be read.
+    """
+
+    title: str | None = None
+    description: str | None = None
+    creators: tuple[str, ...] = ()
+    rights: str | None = None
+    licence: str | None = None
+    keywords: tuple[str, ...] = ()
+    date: str | None = None
+    year: int | None = None
+    software: str | None = None
+    source_type: str | None = None
+    generation: Mapping[str, str | int | float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def generated(self) -> bool:
+        """Whether the file says that a trained model made the picture, or a part of it."""
+        trained = ("trainedAlgorithmicMedia", "compositeWithTrainedAlgorithmicMedia")
+        return bool(self.generation) or self.source_type in trained
+
+
+class Colour(NamedTuple):
+    """A colour of a palette, in OKLab.
+
+    Attributes:
+        lightness: 0 black to 1 white.
+        a, b: green to red, blue to yellow; about -0.4 to 0.4.
+        share: of the picture's area, 0 to 1.
+    """
+
+    lightness: float
+    a: float
+    b: float
+    share: float
+
+
+# Version of what works out an appearance: those of two versions are never compared, and older ones are made again.
+APPEARANCE_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Appearance:
+    """What was worked out from the pixels.
+
+    Attributes:
+        palette: up to eight colours, the largest share first.
+        perceptual_hash: 64 bits, which differ in few places where two pictures look the same.
+    """
+
+    palette: tuple[Colour, ...]
+    perceptual_hash: int
+
+
+@dataclass(frozen=True, slots=True)
 class FileStat:
     """A file as the scan saw it.
 
     Attributes:
-        uri: absolute path (or URI) in the catalog's spelling; see `uri_of_path`.
-        size: bytes.
-        mtime_ns: modification time in nanoseconds since the epoch.
+        uri: absolute path (or URI) in the catalog's spelling; see `uri_of_path` and `uri_inside`.
+        size: bytes; -1 where only reading it tells.
+        mtime_ns: modification time in nanoseconds since the epoch; what lies inside a file has that of the file. Where
+            a server tells no time: a number made from what it tells instead, which changes with the content.
     """
 
     uri: str
@@ -107,12 +216,28 @@ class KnownFile:
         asset_id: its asset, or None where the file was refused.
         has_vector: whether that asset has a vector in the space that is being filled.
         present: False where an earlier scan found the file gone.
+        described: whether the asset's metadata and appearance are in the catalog.
     """
 
     stat: FileStat
     asset_id: int | None
     has_vector: bool
     present: bool = True
+    described: bool = True
+
+
+class KnownContent(NamedTuple):
+    """What the catalog has of a content.
+
+    Attributes:
+        asset_id: its asset.
+        has_vector: whether it has a vector in the space that is asked for.
+        described: whether its metadata and appearance are there.
+    """
+
+    asset_id: int
+    has_vector: bool
+    described: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +250,7 @@ class IndexedFile:
         format: decoder's name of the format, upper case ("JPEG", "PNG").
         width, height: pixels of the upright image.
         vector: float32 (D,), unit length; None where the catalog holds the asset's vector already.
+        metadata, appearance: None where the file was not decoded; what the catalog holds stays.
     """
 
     stat: FileStat
@@ -133,6 +259,8 @@ class IndexedFile:
     width: int
     height: int
     vector: np.ndarray | None
+    metadata: Metadata | None = None
+    appearance: Appearance | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +332,26 @@ class Asset:
     paths: tuple[str, ...] = ()
 
 
+TagSource = Literal["file", "imported", "user"]
+
+
+@dataclass(frozen=True, slots=True)
+class Details:
+    """Everything that is known about an asset.
+
+    Attributes:
+        asset: the picture, with its locations.
+        metadata: what its file says; empty where it says nothing.
+        tags: and who says so, by name.
+        appearance: None where the picture was indexed by a version that did not work it out.
+    """
+
+    asset: Asset
+    metadata: Metadata
+    tags: Mapping[str, tuple[TagSource, ...]]
+    appearance: Appearance | None
+
+
 @dataclass(frozen=True, slots=True)
 class Hit:
     """One answer of a search.
@@ -231,9 +379,14 @@ class Counts:
         locations: present ones.
         gone: locations that are not.
         refused: files that could not be used.
+        undescribed: pictures with a present location that an older version indexed; the next run of the indexer adds
+            their metadata and appearance.
+        tagged: pictures with a present location and at least one tag.
     """
 
     assets: int
     locations: int
     gone: int
     refused: int
+    undescribed: int = 0
+    tagged: int = 0
