@@ -11,12 +11,10 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.drawn import draw_files, write_bad_files
+from benchmarks.speed.memory import peak_memory
 from indexer.run import index
 from stylesearch.library import Library
 from stylesearch.records import path_of_uri, printable
@@ -48,46 +46,6 @@ def main() -> int:
     good = report.new == GOOD and len(refusals) == bad and peak[0] < MEMORY
     print("OK" if good else "FAILED")
     return 0 if good else 1
-
-
-@contextmanager
-def peak_memory() -> Iterator[list[int]]:
-    """The largest sum, in bytes, of the proportional set sizes of this process and its descendants (Linux)."""
-    peak = [0]
-    done = threading.Event()
-
-    def watch() -> None:
-        while not done.wait(0.05):
-            peak[0] = max(peak[0], sum(map(_memory_of, _family(os.getpid()))))
-
-    thread = threading.Thread(target=watch)
-    thread.start()
-    try:
-        yield peak
-    finally:
-        done.set()
-        thread.join()
-
-
-def _family(top: int) -> set[int]:
-    parents: dict[int, int] = {}
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            parents[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-        except OSError:  # it has ended
-            continue
-    family = {top}
-    while more := {pid for pid, parent in parents.items() if parent in family} - family:
-        family |= more
-    return family
-
-
-def _memory_of(pid: int) -> int:
-    try:
-        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    except OSError:
-        return 0
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:")), 0)
 
 
 if __name__ == "__main__":
