@@ -1,1 +1,1 @@
-"""Measurements that a person runs by hand: `python -m benchmarks.NAME`."""
+"""Measurements: `stylesearch bench` runs them; checks that take minutes run by hand, `python -m benchmarks.NAME`."""
