@@ -10,26 +10,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from PIL import (
-    AvifImagePlugin,
-    BmpImagePlugin,
-    GifImagePlugin,
-    Image,
-    ImageFile,
-    Jpeg2KImagePlugin,
-    JpegImagePlugin,
-    PngImagePlugin,
-    PpmImagePlugin,
-    TiffImagePlugin,
-    WebPImagePlugin,
-)
+from PIL import Image
 
 from stylesearch.colour import to_srgb
+from stylesearch.decoders import Decoder, Request, decoder_of
 from stylesearch.errors import ImageError
-from stylesearch.files import named, read_bytes, too_many_bytes, too_many_pixels
-from stylesearch.formats import SIGNATURE_BYTES, UNSUPPORTED, format_of
+from stylesearch.files import named, read_bytes, too_many_bytes
+from stylesearch.formats import BY_NAME, SIGNATURE_BYTES, format_of
 from stylesearch.records import Limits
-from stylesearch.tiff import read_tiff
 
 # Version of everything below that changes pixels. It is part of every space: raise it with any such change.
 DECODER_VERSION = 1
@@ -40,26 +28,10 @@ THUMBNAIL_SIDE = 320  # pixels, the longest side
 # square, if that is more): three times faster on large pictures. Part of the pixels, so part of DECODER_VERSION.
 _DRAFT_SIDE = 512
 
-# Classes and not `Image.open`: that tries every plugin, some of which start other programs, and its cap on size is one
-# setting for the whole process, which belongs to the application.
-_PLUGINS: dict[str, type[ImageFile.ImageFile]] = {
-    "AVIF": AvifImagePlugin.AvifImageFile,
-    "BMP": BmpImagePlugin.BmpImageFile,
-    "GIF": GifImagePlugin.GifImageFile,
-    "JPEG": JpegImagePlugin.JpegImageFile,
-    "JPEG2000": Jpeg2KImagePlugin.Jpeg2KImageFile,
-    "PNG": PngImagePlugin.PngImageFile,
-    "PPM": PpmImagePlugin.PpmImageFile,
-    "TIFF": TiffImagePlugin.TiffImageFile,
-    "WEBP": WebPImagePlugin.WebPImageFile,
-}
-
 # How the decoders say that bytes are missing at the end.
 _ENDS_EARLY = ("truncated", "failed to read", "no more images", "expecting to read")
 
-# EXIF orientation (tag 274) -> what turns the stored picture upright. TIFF 6.0 specification, page 36.
-_ORIENTATION = 274
-_BITS, _PLANES = 258, 284  # TIFF tags BitsPerSample, PlanarConfiguration
+# EXIF orientation -> what turns the stored picture upright. TIFF 6.0 specification, page 36.
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -85,16 +57,19 @@ class Preprocess:
         mode: "squash" ignores the aspect ratio (SigLIP), "crop" keeps the centre square (CLIP), "pad" keeps all of the
             picture and fills with white.
         filter: Pillow's resampling filter, antialiased.
+        share: how much of each side the square shows, about the centre, in (0, 1]; "pad" shows all.
     """
 
     size: int
     mode: FitMode = "squash"
     filter: Filter = "bicubic"
+    share: float = 1.0
 
     @property
     def version(self) -> str:
         """Names the decoder, fit and filter; part of the space."""
-        return f"v{DECODER_VERSION}-{self.mode}-{self.filter}-{self.size}"
+        share = "" if self.share == 1 else f"-{self.share:.4f}"
+        return f"v{DECODER_VERSION}-{self.mode}-{self.filter}-{self.size}{share}"
 
 
 def fit(image: Image.Image, preprocess: Preprocess) -> np.ndarray:
@@ -110,12 +85,11 @@ def fit(image: Image.Image, preprocess: Preprocess) -> np.ndarray:
         image = to_srgb(image)
     side, (width, height) = preprocess.size, image.size
     resample = Image.Resampling[preprocess.filter.upper()]
-    if preprocess.mode == "squash":
-        return np.asarray(image.resize((side, side), resample))
-    if preprocess.mode == "crop":
-        short = min(width, height)
-        left, top = (width - short) / 2, (height - short) / 2
-        return np.asarray(image.resize((side, side), resample, box=(left, top, left + short, top + short)))
+    if preprocess.mode != "pad":
+        wide, high = (width, height) if preprocess.mode == "squash" else (min(width, height),) * 2
+        wide, high = preprocess.share * wide, preprocess.share * high
+        left, top = (width - wide) / 2, (height - high) / 2
+        return np.asarray(image.resize((side, side), resample, box=(left, top, left + wide, top + high)))
     scale = side / max(width, height)
     inner = image.resize((max(1, round(width * scale)), max(1, round(height * scale))), resample)
     canvas = Image.new("RGB", (side, side), "white")
@@ -155,10 +129,10 @@ def read_image(source: str | os.PathLike[str] | bytes, *, limits: Limits = _DEFA
         ImageError: the picture cannot be used; `reason` says why.
     """
     if isinstance(source, bytes):
-        return _decode(source, limits, draft=None)[0]
+        return _decode(source, limits)[0]
     data = read_bytes(source, limits)
     with named(source):
-        return _decode(data, limits, draft=None)[0]
+        return _decode(data, limits)[0]
 
 
 def load_pixels(
@@ -166,6 +140,7 @@ def load_pixels(
     preprocess: Preprocess,
     limits: Limits = _DEFAULT_LIMITS,
     *,
+    part: str | None = None,
     name: str | os.PathLike[str] | None = None,
 ) -> Decoded:
     """Decodes a file for an encoder: the one way for files that are indexed and for files that are looked for.
@@ -174,14 +149,33 @@ def load_pixels(
         data: the file's bytes.
         preprocess: the encoder's.
         limits: caps that are checked before anything is allocated.
+        part: one of `parts_of` the file, "page=2" or "t=12.480"; None: the file's own picture, which is its first page
+            or frame.
         name: what to call the picture in errors.
 
     Raises:
         ImageError: the picture cannot be used; `reason` says why.
     """
     with named(name):
-        picture, kind, width, height = _decode(data, limits, draft=max(_DRAFT_SIDE, 2 * preprocess.size))
+        picture, kind, width, height = _decode(data, limits, max(_DRAFT_SIDE, 2 * preprocess.size), part)
     return Decoded(fit(picture, preprocess), kind, width, height, picture)
+
+
+def parts_of(data: bytes, limits: Limits = _DEFAULT_LIMITS) -> list[str]:
+    """What a file holds beyond its own picture, to be given to `load_pixels`.
+
+    Pages of TIFF and PDF ("page=2", from 1, at most `stylesearch.decoders.MAX_PAGES`) and key frames of videos, one for
+    each scene ("t=12.480", seconds, at most `stylesearch.decoders.video.MAX_KEY_FRAMES`). Animated pictures have none.
+
+    Raises:
+        ImageError: the file cannot be used; `reason` says why.
+    """
+    kind = _known_format(data, limits)
+    if BY_NAME[kind].parts is None:
+        return []
+    decoder = decoder_of(kind)
+    with _decoder_errors(kind, decoder, data):
+        return decoder.parts(data, Request(kind, limits))
 
 
 def thumbnail(picture: Image.Image) -> bytes:
@@ -193,25 +187,21 @@ def thumbnail(picture: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
-def _decode(data: bytes, limits: Limits, draft: int | None) -> tuple[Image.Image, str, int, int]:
+def _decode(
+    data: bytes, limits: Limits, side: int | None = None, part: str | None = None
+) -> tuple[Image.Image, str, int, int]:
     """The upright sRGB picture, its format, and the width and height of the whole upright picture."""
     kind = _known_format(data, limits)
-    with _decoder_errors(kind):
-        if kind == "TIFF" and not _pillow_reads(data):
-            image, orientation = read_tiff(data, limits)
-            size = image.size
-        else:
-            image = _PLUGINS[kind](io.BytesIO(data))
-            size = image.size
-            _check_pixels(size, limits)
-            orientation = 1 if kind == "TIFF" else _orientation(image)  # Pillow turns TIFF by itself
-            if draft and kind == "JPEG":
-                image.draft(None, (draft, draft))
-            image.load()
-        picture = to_srgb(image)
-        if orientation in _UPRIGHT:
-            picture = picture.transpose(_UPRIGHT[orientation])
-    width, height = size if orientation < 5 else size[::-1]
+    request = Request(kind, limits, side, part)
+    if part is not None and BY_NAME[kind].parts is None:
+        raise request.no_such_part()
+    decoder = decoder_of(kind)
+    with _decoder_errors(kind, decoder, data):
+        raster = decoder.decode(data, request)
+        picture = to_srgb(raster.image)
+        if raster.orientation in _UPRIGHT:
+            picture = picture.transpose(_UPRIGHT[raster.orientation])
+    width, height = raster.size if raster.orientation < 5 else raster.size[::-1]
     return picture, kind, width, height
 
 
@@ -223,38 +213,15 @@ def _known_format(data: bytes, limits: Limits) -> str:
     kind = format_of(data[:SIGNATURE_BYTES])
     if kind is None:
         raise ImageError("not-an-image", "The content is of no image format that is known here.")
-    if kind in UNSUPPORTED:
-        raise ImageError("unsupported", f"{kind} cannot be decoded here; {', '.join(sorted(_PLUGINS))} can.")
-    if kind == "WEBP" and (missing := 8 + int.from_bytes(data[4:8], "little") - len(data)) > 0:
-        raise ImageError("truncated", f"The WEBP file ends {missing:,} bytes before the picture does.")
+    if kind == "TIFF":
+        from stylesearch.decoders.tiff import is_camera_raw
+
+        return "RAW" if is_camera_raw(data) else kind
     return kind
 
 
-def _pillow_reads(data: bytes) -> bool:
-    try:
-        tags = TiffImagePlugin.TiffImageFile(io.BytesIO(data)).tag_v2
-    except SyntaxError as exc:
-        return "unknown pixel mode" not in str(exc) and "unknown data organization" not in str(exc)
-    # Separate planes of more than 8 bits come out garbled, and without an error.
-    return tags.get(_PLANES) != 2 or max(tags.get(_BITS, (1,))) <= 8
-
-
-def _check_pixels(size: tuple[int, int], limits: Limits) -> None:
-    width, height = size
-    if width * height > limits.max_pixels:
-        raise too_many_pixels(width, height, limits)
-
-
-def _orientation(image: Image.Image) -> int:
-    try:
-        value = image.getexif().get(_ORIENTATION, 1)
-    except Exception:  # noqa: BLE001 - Pillow raises a dozen kinds; bad metadata is no reason to refuse good pixels
-        return 1
-    return value if value in _UPRIGHT else 1
-
-
 @contextmanager
-def _decoder_errors(kind: str) -> Iterator[None]:
+def _decoder_errors(kind: str, decoder: Decoder, data: bytes) -> Iterator[None]:
     """The one place where what decoders raise becomes an ImageError. Hostile bytes bring out any exception at all."""
     try:
         yield
@@ -263,9 +230,14 @@ def _decoder_errors(kind: str) -> Iterator[None]:
     except (MemoryError, Image.DecompressionBombError) as exc:
         raise ImageError("too-large", f"The {kind} picture needs more memory than it may have.") from exc
     except Exception as exc:
-        text = str(exc) or type(exc).__name__
-        if "imagecodecs" in text:  # tifffile names the package that it lacks for this compression
-            raise ImageError("unsupported", f"The {kind} file is compressed in a way that is unknown here.") from exc
-        if isinstance(exc, EOFError) or any(sign in text.lower() for sign in _ENDS_EARLY):
+        text = str(exc).strip() or type(exc).__name__
+        if isinstance(exc, EOFError) or any(sign in text.lower() for sign in _ENDS_EARLY) or _ends_early(decoder, data):
             raise ImageError("truncated", f"The {kind} file ends before the picture does ({text}).") from exc
         raise ImageError("damaged", f"The {kind} decoder cannot make sense of the file ({text}).") from exc
+
+
+def _ends_early(decoder: Decoder, data: bytes) -> bool:
+    try:
+        return hasattr(decoder, "ends_early") and decoder.ends_early(data)
+    except Exception:  # noqa: BLE001 - it looks at bytes that a decoder has stumbled over before
+        return False

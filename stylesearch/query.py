@@ -39,15 +39,74 @@ ReferenceLike: TypeAlias = "ReferenceSource | tuple[ReferenceSource, float]"
 COUNTER_WEIGHT = 0.5
 
 # The catalog's names of the formats that can be decoded.
-FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
+# fmt: off
+FORMATS = (
+    "AVI", "AVIF", "BMP", "GIF", "HEIC", "JPEG", "JPEG2000", "MATROSKA", "MP4", "PDF", "PNG", "PPM", "PSD", "RAW",
+    "SVG", "TIFF", "WEBP",
+)
+
+_WORDS = ("tags", "creators", "licences", "software")
 
 # What people call formats, after the extension of a file, where the catalog's name is another.
-_OTHER_NAMES = {"JPG": "JPEG", "TIF": "TIFF", "JP2": "JPEG2000", "PGM": "PPM", "PBM": "PPM"}
+_OTHER_NAMES = {
+    "JPG": "JPEG", "TIF": "TIFF", "JP2": "JPEG2000", "PGM": "PPM", "PBM": "PPM", "HEIF": "HEIC", "SVGZ": "SVG",
+    "PSB": "PSD", "DNG": "RAW", "MKV": "MATROSKA", "WEBM": "MATROSKA", "MOV": "MP4",
+}
+# fmt: on
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filters:
+    """Among which assets to look. Within one filter, any of the values will do; all filters must be met.
+
+    Case does not matter but in `paths`.
+
+    Attributes:
+        paths: keep only assets with a location that matches one of these globs (`*`, `?`, `[...]`, `**` as in a shell;
+            a pattern without a leading `/` matches at any depth). A name alone ("posters", "/abs/posters"), and a
+            pattern that ends in `/`, also stands for everything below.
+        formats: keep only these of `FORMATS` ("JPEG", "png", ".jpg", "image/png": case does not matter).
+        tags: keep only assets with one of these tags, whoever gave it.
+        creators, licences, software: keep only assets whose metadata have one of these within a creator's name, within
+            the licence or the copyright notice, within the name of the program.
+        years: the first and the last year in which the picture was made; None leaves a side open.
+        generated: True: only pictures that a model made, by their own account; False: only others.
+
+    Raises:
+        UsageError: an unknown format, an empty word, or years that run backwards.
+    """
+
+    paths: Sequence[str] = ()
+    formats: Sequence[str] = ()
+    tags: Sequence[str] = ()
+    creators: Sequence[str] = ()
+    licences: Sequence[str] = ()
+    software: Sequence[str] = ()
+    years: tuple[int | None, int | None] = (None, None)
+    generated: bool | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("paths", "formats", *_WORDS):
+            given = getattr(self, name)
+            object.__setattr__(self, name, (given,) if isinstance(given, str) else tuple(given))
+        object.__setattr__(self, "formats", tuple(map(_format, self.formats)))
+        for name in _WORDS:
+            if not all(word.strip() for word in getattr(self, name)):
+                raise UsageError(f"A filter of {name} is empty; leave it out, or name what to keep.")
+        first, last = self.years
+        if first is not None and last is not None and first > last:
+            raise UsageError(f"The years {first} to {last} run backwards.")
+
+    @property
+    def filtering(self) -> bool:
+        """Whether there is a filter at all."""
+        texts = any(getattr(self, name) for name in ("paths", "formats", *_WORDS))
+        return texts or self.years != (None, None) or self.generated is not None
 
 
 @dataclass(frozen=True)
-class Query:
-    """What to look for.
+class Query(Filters):
+    """What to look for, and among which assets: all filters of `Filters` are keywords of a query.
 
     A reference is a path, a PIL image, an asset id of the library or a vector of its space (float32 (D,)); written as a
     pair `(reference, weight)` it counts `weight` times, and so does a text. The query vector is the weighted sum of
@@ -59,10 +118,6 @@ class Query:
         texts: the style in words, such as "ink wash, muted"; added to the references, or on their own. The library's
             encoder needs a text tower.
         k: how many hits to return, at least 1.
-        paths: keep only assets with a location that matches one of these globs (`*`, `?`, `[...]`, `**` as in a shell;
-            a pattern without a leading `/` matches at any depth). A name alone ("posters", "/abs/posters"), and a
-            pattern that ends in `/`, also stands for everything below.
-        formats: keep only these of `FORMATS` ("JPEG", "png", ".jpg", "image/png": case does not matter).
         exclude_references: leave references that are assets of the library, by id or by content, out of the hits.
 
     Raises:
@@ -77,21 +132,16 @@ class Query:
     counter_references: ReferenceLike | Sequence[ReferenceLike] = ()
     texts: str | Sequence[str | tuple[str, float]] = ()
     k: int = 20
-    paths: Sequence[str] = ()
-    formats: Sequence[str] = ()
     exclude_references: bool = True
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not self.positives():
             raise UsageError("The query has no reference. Give at least one image, asset id, vector or text.")
         self.negatives()
         k: object = self.k  # whatever the caller gave
         if not isinstance(k, Integral) or self.k < 1:
             raise UsageError(f"k is {self.k!r}; it must be a whole number of at least 1.")
-        if isinstance(self.paths, str):
-            object.__setattr__(self, "paths", (self.paths,))
-        formats = (self.formats,) if isinstance(self.formats, str) else self.formats
-        object.__setattr__(self, "formats", tuple(map(_format, formats)))
 
     def positives(self) -> tuple[Reference, ...]:
         """References and texts with their weights (1 where none was given); texts are `StyleText`s."""

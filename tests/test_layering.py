@@ -28,7 +28,7 @@ LAYERS = [
         "stylesearch.files",
         "stylesearch.formats",
         "stylesearch.thumbnails",
-        "stylesearch.tiff",
+        "stylesearch.decoders",
     ],
     ["stylesearch.catalog", "stylesearch.encoders", "stylesearch.masking", "stylesearch.vectors"],
     [

@@ -11,7 +11,7 @@ import os
 import sys
 import warnings
 
-from stylesearch.cli import collection, find, ingest, page  # noqa: F401  (each adds its commands to the app)
+from stylesearch.cli import collection, find, formats, ingest, page  # noqa: F401  (each adds its commands to the app)
 from stylesearch.cli.app import app
 
 __all__ = ["app", "main"]
