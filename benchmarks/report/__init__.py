@@ -1,0 +1,57 @@
+"""The report of a run: one HTML file for people, JSON and per-query values for programs, CSV, and LaTeX for papers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.report.baseline import Comparison
+from benchmarks.report.gate import Verdict
+from benchmarks.report.html import page
+from benchmarks.report.pictures import Thumbnails
+from benchmarks.report.tables import to_csv, to_latex
+from benchmarks.retrieval.per_query import NAME, write_values
+from benchmarks.retrieval.run import Run
+from stylesearch.errors import UsageError
+
+__all__ = ["REPORT", "RESULT", "write_report"]
+
+REPORT, RESULT = "report.html", "result.json"
+
+
+def write_report(
+    run: Run,
+    folder: Path,
+    *,
+    pictures: bool = True,
+    comparison: Comparison | None = None,
+    verdicts: Sequence[Verdict] = (),
+) -> Path:
+    """Writes report.html, result.json, per-query.npz, scores.csv and scores.tex.
+
+    Args:
+        run: what was measured.
+        folder: made where it is missing.
+        pictures: put small copies of pictures into the page; without them it shows nobody's work.
+        comparison: with a baseline.
+        verdicts: of the gate.
+
+    Returns:
+        path of the page.
+
+    Raises:
+        UsageError: the operating system refuses.
+        MissingDependencyError: Matplotlib is missing.
+    """
+    html = page(run.result, Thumbnails(run.sets) if pictures else None, comparison, verdicts)
+    data = run.result.to_json().encode()
+    texts = {"scores.csv": to_csv(run.result), "scores.tex": to_latex(run.result), REPORT: html}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / RESULT).write_bytes(data)
+        write_values(folder / NAME, data, run.measured)
+        for name, text in texts.items():
+            (folder / name).write_text(text, encoding="utf-8")
+    except OSError as exc:
+        raise UsageError(f"'{folder}' cannot be written ({exc.strerror}). Name another folder with: --out DIR") from exc
+    return folder / REPORT

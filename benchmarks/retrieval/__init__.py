@@ -1,0 +1,8 @@
+"""The style retrieval benchmark: encoders on style-labelled sets, from pictures to a `Result`."""
+
+from __future__ import annotations
+
+from benchmarks.retrieval.results import Result
+from benchmarks.retrieval.run import Config, Run, run
+
+__all__ = ["Config", "Result", "Run", "run"]

@@ -1,0 +1,336 @@
+"""From pictures to a `Result`.
+
+First everything is encoded, into shards on disk, so that a run that was killed goes on; then each task (a set, or
+queries of one against the gallery of another) is ranked and scored for every encoder. Nothing is fitted to the sets:
+vectors are compared as the encoders give them, and CSLS, where it is asked for, uses no labels.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.approximation import losses
+from benchmarks.datasets import StyleSet, open_set
+from benchmarks.datasets.base import listed
+from benchmarks.machine import commit, machine, versions
+from benchmarks.ranking import DEPTH, rank
+from benchmarks.retrieval.comparison import differences
+from benchmarks.retrieval.embeddings import Embedded, embed_set
+from benchmarks.retrieval.examples import choose_examples
+from benchmarks.retrieval.results import (
+    Approximation,
+    EncoderInfo,
+    EncodeSpeed,
+    Example,
+    Provenance,
+    Result,
+    SetInfo,
+    Times,
+    Trouble,
+)
+from benchmarks.retrieval.scoring import Measured, measure
+from benchmarks.retrieval.tasks import PROTOCOLS, Side, Task, across, within
+from benchmarks.similarity import nearest_cosines
+from stylesearch.encoders import load_encoder
+from stylesearch.encoders.base import Encoder
+from stylesearch.errors import UsageError
+from stylesearch.records import printable
+from stylesearch.scores import NEIGHBOURS, local_scaling
+
+EMBEDDINGS = "embeddings"  # folder in `Config.out`
+Progress = Callable[[str, int, int], None]
+"""Called with what is being done, how much of it is done, and how much there is."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """What to measure.
+
+    Attributes:
+        encoders: names for `load_encoder`.
+        sets: specs for `open_set`; each is ranked against itself.
+        queries, gallery: specs of two sets, of which one is asked and the other answers; None: neither.
+        out: folder for embeddings.
+        protocols: names of some of `benchmarks.tasks.PROTOCOLS`; None: all that the data allows.
+        ks: depths of the metrics; 1 and 10 are always among them.
+        csls: also rank by CSLS.
+        approximate: also measure what approximate search loses.
+        resamples, seed: of the bootstrap; the seed also draws the queries that approximate search is asked.
+        workers: threads that decode, and processes that draw.
+        cache: folder for sets that are drawn; None: one in the user's cache folder.
+        command: how this run was asked for, for the report.
+    """
+
+    encoders: tuple[str, ...]
+    sets: tuple[str, ...]
+    out: Path
+    queries: str | None = None
+    gallery: str | None = None
+    protocols: tuple[str, ...] | None = None
+    ks: tuple[int, ...] = (1, 10, 100)
+    csls: bool = False
+    approximate: bool = True
+    resamples: int = 2000
+    seed: int = 0
+    workers: int = 1
+    cache: Path | None = None
+    command: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.encoders:
+            raise UsageError("No encoder is named. Name one with: --encoder compact:v1")
+        if len(set(self.encoders)) < len(self.encoders):
+            raise UsageError(f"An encoder is named twice: {', '.join(self.encoders)}.")
+        if (self.queries is None) != (self.gallery is None):
+            raise UsageError("--queries and --gallery go together: one set is asked, the other answers.")
+        if not self.sets and self.queries is None:
+            raise UsageError("No set is named. Name a folder STYLE/CONTENT.png, or for example: rendered:styles=40")
+        known = [protocol.name for protocol in PROTOCOLS]
+        if wrong := [name for name in self.protocols or () if name not in known]:
+            raise UsageError(f"There is no protocol '{wrong[0]}'. There are: {', '.join(known)}.")
+        if any(k < 1 for k in self.ks):
+            raise UsageError(f"k is {min(self.ks)}; it must be at least 1.")
+        object.__setattr__(self, "ks", tuple(sorted({1, 10, *self.ks})))
+
+
+@dataclass(frozen=True)
+class Run:
+    """A result, and what the report needs besides.
+
+    Attributes:
+        result: what was found.
+        sets: by name, for pictures.
+        measured: in the order of `result.evaluations`, for per-query values.
+    """
+
+    result: Result
+    sets: dict[str, StyleSet]
+    measured: tuple[Measured, ...]
+
+
+def run(config: Config, progress: Progress | None = None) -> Run:
+    """Measures every encoder on every set.
+
+    Raises:
+        UsageError: a set cannot be opened, or what is asked for cannot be.
+        EncoderError: an encoder cannot be loaded or run.
+    """
+    started, begun = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
+    tell = progress or (lambda what, done, total: None)
+    sets = _open_sets(config, tell)
+    by_spec = dict(zip(_specs(config), sets, strict=True))
+    encoders = [load_encoder(name) for name in config.encoders]
+    usable, refusals, speeds, encoded = _encode_all(config, encoders, sets, tell)
+    tasks = _tasks(config, by_spec, usable)
+    measured, examples = _score_all(config, encoders, tasks, tell)
+    problems = [
+        Trouble(each.name, problem.kind, problem.message, tuple(map(printable, problem.names)))
+        for each in sets
+        for problem in each.select(usable[each.name].tolist()).problems
+    ]
+    result = Result(
+        Provenance(config.command, commit(), machine(), versions(), config.seed, config.resamples, NEIGHBOURS),
+        tuple(_set_info(each) for each in sets),
+        tuple(
+            EncoderInfo(each.name, each.dim, each.dtype, each.fingerprint, each.preprocess.version) for each in encoders
+        ),
+        tuple(each.evaluation for each in measured),
+        differences(measured, resamples=config.resamples, seed=config.seed),
+        examples,
+        tuple(_approximations(config, encoders, [Side(each, usable[each.name]) for each in sets], tell)),
+        tuple(dict.fromkeys((*problems, *refusals, *_doubts(measured)))),
+        Times(started, round(time.monotonic() - begun, 1), encoded, speeds),
+    )
+    return Run(result, {each.name: each for each in sets}, tuple(measured))
+
+
+def _specs(config: Config) -> tuple[str, ...]:
+    pair = [spec for spec in (config.queries, config.gallery) if spec is not None]
+    return tuple(dict.fromkeys((*config.sets, *pair)))
+
+
+def _open_sets(config: Config, tell: Progress) -> list[StyleSet]:
+    sets = [
+        open_set(
+            spec,
+            cache=config.cache,
+            workers=config.workers,
+            progress=lambda done, total, spec=spec: tell(f"Opening {printable(spec)}", done, total),  # type: ignore[misc]
+        )
+        for spec in _specs(config)
+    ]
+    sets = [replace(each, name=printable(each.name)) for each in sets]
+    names = [each.name for each in sets]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise UsageError(f"Two sets are called '{twice[0]}'. Give one another name with: NAME=SET")
+    return sets
+
+
+def _encode_all(
+    config: Config, encoders: Sequence[Encoder], sets: Sequence[StyleSet], tell: Progress
+) -> tuple[dict[str, np.ndarray], list[Trouble], tuple[EncodeSpeed, ...], int]:
+    """For each set the rows that every encoder has a vector for; why others have none; speeds; pictures encoded."""
+    usable = {each.name: np.ones(len(each), bool) for each in sets}
+    refusals, speeds, encoded = [], [], 0
+    for encoder in encoders:
+        for pictures in sets:
+            embedded = _embed(config, encoder, pictures, tell)
+            usable[pictures.name][list(embedded.refused)] = False
+            encoded += embedded.encoded
+            rate = float(np.median(embedded.rates)) if embedded.rates else 0.0
+            speeds.append(EncodeSpeed(encoder.name, pictures.name, len(pictures), rate))
+            if embedded.refused:
+                refusals.append(_refusal(encoder, pictures, embedded))
+    return {name: np.flatnonzero(rows) for name, rows in usable.items()}, refusals, tuple(speeds), encoded
+
+
+def _embed(config: Config, encoder: Encoder, pictures: StyleSet, tell: Progress) -> Embedded:
+    return embed_set(
+        pictures,
+        encoder,
+        config.out / EMBEDDINGS,
+        workers=config.workers,
+        progress=lambda done, total: tell(f"Encoding {pictures.name} with {encoder.name}", done, total),
+    )
+
+
+def _refusal(encoder: Encoder, pictures: StyleSet, embedded: Embedded) -> Trouble:
+    names = [pictures.names[row] for row in embedded.refused]
+    reason = next(iter(embedded.refused.values()))
+    return Trouble(
+        pictures.name,
+        "no_vector",
+        f"{encoder.name} has no vector for {listed(names)} ({reason}). Left out for every encoder, so that all rank "
+        "the same pictures.",
+        tuple(map(printable, names)),
+    )
+
+
+def _tasks(config: Config, by_spec: dict[str, StyleSet], usable: dict[str, np.ndarray]) -> list[Task]:
+    candidates = [
+        within(pictures, usable[pictures.name], config.protocols)
+        for pictures in (by_spec[spec] for spec in config.sets)
+    ]
+    if config.queries is not None and config.gallery is not None:
+        candidates.append(across(by_spec[config.queries], by_spec[config.gallery], usable, config.protocols))
+    tasks = [task for task in candidates if task.protocols]
+    if not tasks:
+        raise UsageError(
+            f"No set allows the protocol {' or '.join(config.protocols or ())}. own_content_left_out needs contents, "
+            "query_gallery a set with roles, cross_source --queries and --gallery."
+        )
+    return tasks
+
+
+def _score_all(
+    config: Config, encoders: Sequence[Encoder], tasks: Sequence[Task], tell: Progress
+) -> tuple[list[Measured], tuple[Example, ...]]:
+    measured: list[Measured] = []
+    examples: list[Example] = []
+    steps = iter(range(len(tasks) * len(encoders)))
+    for task in tasks:
+        found: list[Measured] = []
+        for encoder in encoders:
+            tell("Ranking and scoring", next(steps), len(tasks) * len(encoders))
+            found += _measured(config, encoder, task)
+        measured += found
+        for protocol in task.protocols:
+            some = [each for each in found if each.evaluation.protocol == protocol.name and not each.evaluation.csls]
+            examples += choose_examples(task, some)
+    tell("Ranking and scoring", len(tasks) * len(encoders), len(tasks) * len(encoders))
+    return measured, tuple(examples)
+
+
+def _measured(config: Config, encoder: Encoder, task: Task) -> Iterator[Measured]:
+    """One encoder on one task, under each protocol, without and with CSLS."""
+    query_vectors = _vectors(config, encoder, task.queries)
+    same = task.queries.pictures is task.gallery.pictures and np.array_equal(task.queries.rows, task.gallery.rows)
+    gallery_vectors = query_vectors if same else _vectors(config, encoder, task.gallery)
+    for csls in (False, True) if config.csls else (False,):
+        rankings = rank(
+            query_vectors,
+            task.queries.labels,
+            gallery_vectors,
+            task.gallery.labels,
+            own_rows=task.own_rows,
+            protocols=task.protocols,
+            depth=max(DEPTH, *config.ks),
+            gallery_terms=_crowding(gallery_vectors) if csls else None,
+        )
+        for ranking in rankings:
+            yield measure(
+                encoder.name,
+                task,
+                ranking,
+                query_vectors,
+                gallery_vectors,
+                csls=csls,
+                ks=config.ks,
+                resamples=config.resamples,
+                seed=config.seed,
+            )
+
+
+def _crowding(gallery: np.ndarray) -> np.ndarray:
+    """r of CSLS for each gallery picture: how near its own neighbours are."""
+    return local_scaling(nearest_cosines(gallery, gallery, NEIGHBOURS, own_rows=np.arange(len(gallery))))
+
+
+def _vectors(config: Config, encoder: Encoder, side: Side) -> np.ndarray:
+    """float32 (N, D) of a side; all of it was encoded before and comes from disk."""
+    vectors: np.ndarray = embed_set(side.pictures, encoder, config.out / EMBEDDINGS).vectors[side.rows]
+    return vectors
+
+
+def _approximations(
+    config: Config, encoders: Sequence[Encoder], sides: Sequence[Side], tell: Progress
+) -> Iterator[Approximation]:
+    if not config.approximate:
+        return
+    for done, (side, encoder) in enumerate(product(sides, encoders)):
+        tell("Approximate search", done, len(sides) * len(encoders))
+        if len(np.unique(side.labels.styles)) < len(side):  # else no query has an answer
+            rows = losses(_vectors(config, encoder, side), side.labels.styles, seed=config.seed)
+            yield from (Approximation(encoder.name, side.pictures.name, loss) for loss in rows)
+    tell("Approximate search", len(sides) * len(encoders), len(sides) * len(encoders))
+
+
+def _set_info(pictures: StyleSet) -> SetInfo:
+    return SetInfo(
+        pictures.name,
+        printable(pictures.source),
+        len(pictures),
+        len(set(pictures.styles)),
+        len({content for content in pictures.contents if content is not None}),
+        pictures.digest,
+        pictures.licence,
+    )
+
+
+def _doubts(measured: Sequence[Measured]) -> Iterator[Trouble]:
+    """Evaluations whose number must not be read as it stands."""
+    for each in (entry.evaluation for entry in measured if not entry.evaluation.csls):
+        where, score = f"{each.encoder} on {each.label}, {each.protocol}", each.score("precision", 1)
+        if each.unanswerable:
+            yield Trouble(
+                each.label,
+                "unanswerable",
+                f"{each.unanswerable:,} of {each.unanswerable + each.queries:,} queries have no possible answer under "
+                f"{each.protocol}; they are in no score.",
+            )
+        if score is None:
+            yield Trouble(each.label, "no_score", f"No query has a possible answer under {each.protocol}: no score.")
+        elif score.low is not None and score.chance is not None and score.low <= score.chance < 1:
+            yield Trouble(
+                where,
+                "chance",
+                f"P@1 of {100 * score.value:.1f} % cannot be told from chance ({100 * score.chance:.1f} %). Either the "
+                "encoder does not see these styles, or the labels do not fit the pictures.",
+            )
