@@ -51,7 +51,9 @@ def decode(data: bytes, request: Request) -> Raster:
 
 
 def ends_early(data: bytes) -> bool:
-    """Of AVIF and JPEG 2000; the other decoders say so by themselves."""
+    """Of PNG, AVIF and JPEG 2000; the other decoders say so by themselves."""
+    if data.startswith(b"\x89PNG"):
+        return b"IEND" not in data
     if data.startswith(b"\xff\x4f\xff\x51"):  # JPEG 2000 without boxes ends in the marker EOC
         return not data.endswith(b"\xff\xd9")
     return data[4:8] in (b"ftyp", b"jP  ") and boxes.ends_early(data)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import rawpy
 from PIL import Image
 
-from stylesearch.decoders import Raster, Request, bitmaps
+from stylesearch.decoders import Raster, Request, bitmaps, tiff
 from stylesearch.errors import ImageError
 
 # A preview is the camera's own rendering, which is what its owner knows. Smaller ones are thumbnails.
@@ -40,6 +40,8 @@ def decode(data: bytes, request: Request) -> Raster:
     except (rawpy.LibRawTooBigError, rawpy.LibRawUnsufficientMemoryError, rawpy.LibRawMemPoolOverflowError) as exc:
         raise ImageError("too-large", f"The raw file needs more memory than it may have ({exc}).") from exc
     except rawpy.LibRawFileUnsupportedError as exc:
+        if _is_tiff(data) and tiff.ends_early(data):
+            raise ImageError("truncated", "The raw file ends before the picture does.") from exc
         raise ImageError("unsupported", "The raw file is of a camera that LibRaw does not know.") from exc
     except rawpy.LibRawIOError as exc:  # its word for a read beyond the end
         raise ImageError("truncated", "The raw file ends before the picture does.") from exc
@@ -47,6 +49,10 @@ def decode(data: bytes, request: Request) -> Raster:
         # Some cameras turn the preview and not the sensor's data.
         return Raster(preview, size[::-1])
     return Raster(preview, size, orientation)
+
+
+def _is_tiff(data: bytes) -> bool:
+    return data[:4] in (b"II*\0", b"MM\0*")
 
 
 def _preview(raw: rawpy.RawPy, request: Request) -> Image.Image | None:

@@ -17,6 +17,8 @@ _BITS, _PLANES, _ORIENTATION, _ICC_PROFILE = 258, 284, 274, 34675  # tags
 _DNG_VERSION = 50706
 _REDUCED, _MASK = 1, 4  # bits of the tag NewSubfileType: no page of the document (TIFF 6.0, page 36)
 
+_BYTES_OF_TYPE = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8}  # TIFF 6.0, page 15
+
 # What only the sensor's data of a camera raw file has. Photometric: colour filter array, linear raw (DNG 1.7).
 # Compression, as in LibRaw: Sony ARW, packed, Samsung SRW, Nikon NEF, Pentax PEF.
 _RAW_PHOTOMETRIC = {32803, 34892}
@@ -32,6 +34,8 @@ def decode(data: bytes, request: Request) -> Raster:
         ImageError: more pixels than the cap, no such page, or kinds of samples that make no picture here.
     """
     image = _open_in_pillow(data, request)
+    if image is None and ends_early(data):  # it may lack the very tags that would tell Pillow
+        raise ImageError("truncated", "The TIFF file ends before the description of the picture does.")
     if image is None:
         return _decode_in_tifffile(data, request)
     size = image.size
@@ -55,15 +59,29 @@ def parts(data: bytes, request: Request) -> list[str]:
 
 
 def ends_early(data: bytes) -> bool:
-    """Whether the list of pages, or the pixels of the first, lie beyond the end of the file."""
-    if b"*" in data[2:4]:  # not a BigTIFF
-        (first,) = struct.unpack_from("<I" if data.startswith(b"II") else ">I", data, 4)
-        if first >= len(data):
-            return True
+    """Whether the first directory, a value of it, or the pixels of the first page lie beyond the end of the file."""
+    if b"*" in data[2:4] and _directory_end(data) > len(data):  # not a BigTIFF
+        return True
     with tifffile.TiffFile(io.BytesIO(data)) as tiff:
         page = tiff.pages.first
         ends = (start + count for start, count in zip(page.dataoffsets, page.databytecounts, strict=False))
         return bool(max(ends, default=0) > len(data))
+
+
+def _directory_end(data: bytes) -> int:
+    """Where the first directory and its values end (TIFF 6.0, pages 13 to 16)."""
+    order = "<" if data.startswith(b"II") else ">"
+    (start,) = struct.unpack_from(order + "I", data, 4)
+    if start + 2 > len(data):
+        return len(data) + 1
+    (count,) = struct.unpack_from(order + "H", data, start)
+    end: int = start + 2 + 12 * count
+    for entry in range(start + 2, min(end, len(data) - 11), 12):
+        _, kind, values, offset = struct.unpack_from(order + "HHII", data, entry)
+        size = values * _BYTES_OF_TYPE.get(kind, 0)
+        if size > 4:
+            end = max(end, offset + size)
+    return end
 
 
 def is_camera_raw(data: bytes) -> bool:

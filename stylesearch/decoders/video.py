@@ -29,6 +29,7 @@ _FIRST_TRIED = 8  # key frames, for one that shows something
 
 # Named, so that no content can have FFmpeg take it for a playlist and open what that names.
 _DEMUXERS = {"MP4": "mov", "MATROSKA": "matroska", "AVI": "avi"}
+_SEGMENT = b"\x18\x53\x80\x67"  # Matroska's outermost element, after its header (RFC 9559)
 _UNSPECIFIED = 2  # AVCOL_SPC_UNSPECIFIED
 _HD_HEIGHT = 720  # from here on, colours that do not say otherwise are those of BT.709, below those of BT.601
 
@@ -57,7 +58,13 @@ def parts(data: bytes, request: Request) -> list[str]:
 
 
 def ends_early(data: bytes) -> bool:
-    """Of MP4 and AVI; FFmpeg says so of Matroska."""
+    """Whether the outermost element says that it is longer than the file."""
+    if data.startswith(b"\x1a\x45\xdf\xa3"):
+        size = data.find(_SEGMENT, 0, 1024) + len(_SEGMENT)
+        # Its length has 1 to 8 bytes, as many as the first has leading zeros and one more; all ones: not known.
+        length = 9 - data[size].bit_length()
+        value = int.from_bytes(data[size : size + length], "big") & ((1 << 7 * length) - 1)
+        return value != (1 << 7 * length) - 1 and size + length + value > len(data)
     if data.startswith(b"RIFF"):
         return 8 + int.from_bytes(data[4:8], "little") > len(data)
     return data[4:8] in (b"ftyp", b"moov", b"wide", b"mdat") and boxes.ends_early(data)
@@ -75,6 +82,8 @@ def _open(data: bytes, request: Request) -> Iterator[tuple[InputContainer, Video
         # Covers of sound files are streams of one picture.
         streams = [one for one in container.streams.video if one.codec_context is not None]
         if not streams:
+            if ends_early(data):
+                raise ImageError("truncated", f"The {request.kind} file ends before the first picture does.")
             raise ImageError("not-an-image", f"The {request.kind} file holds no video that can be decoded.")
         stream = streams[0]
         context = stream.codec_context
@@ -100,7 +109,7 @@ def _first(stream: VideoStream, container: InputContainer) -> VideoFrame:
         if tried == _FIRST_TRIED:
             break
     if shown is None:
-        raise ImageError("damaged", "The video has no key frame.")
+        raise ValueError("no key frame")
     return shown
 
 
