@@ -22,14 +22,14 @@ def answers(rates: np.ndarray, styles: np.ndarray, rng: np.random.Generator) -> 
     return (rng.random((len(styles), rates.shape[1])) < rates[styles]).astype(np.float64)
 
 
-@pytest.mark.parametrize("count", [10, 30, 100])
+@pytest.mark.parametrize(("count", "least"), [(8, 0.87), (15, 0.93), (40, 0.93), (100, 0.93)])
 @pytest.mark.parametrize(("a", "b"), [(1, 1), (0.3, 3), (4, 0.4)])
-def test_intervals_cover_the_true_mean(a: float, b: float, count: int) -> None:
+def test_intervals_cover_the_true_mean(a: float, b: float, count: int, least: float) -> None:
     # Styles differ in their rates, drawn from a Beta distribution: flat, mostly failing, mostly right.
     rng, styles = np.random.default_rng(count), styles_of(count, seed=count)
     found = bootstrap(answers(rng.beta(a, b, (count, SETS)), styles, rng), styles)
     truth = a / (a + b)
-    assert 0.93 <= ((found.low <= truth) & (truth <= found.high)).mean() <= 0.97
+    assert least <= ((found.low <= truth) & (truth <= found.high)).mean() <= 0.97
 
 
 def test_intervals_cover_where_large_styles_are_easier() -> None:
@@ -43,7 +43,7 @@ def test_intervals_cover_where_large_styles_are_easier() -> None:
     assert ((found.low <= truth) & (truth <= found.high)).mean() >= 0.93
 
 
-@pytest.mark.parametrize("count", [10, 40])
+@pytest.mark.parametrize("count", [12, 40])
 def test_p_values_are_uniform_without_a_difference(count: int) -> None:
     rng, styles = np.random.default_rng(count), styles_of(count, seed=1)
     common, own = rng.beta(2, 2, (count, SETS)), 0.15 * rng.standard_normal((count, SETS))
@@ -83,18 +83,18 @@ def test_equals_a_slow_version_that_copies_queries() -> None:
     values = rng.random((len(styles), 2))
     groups = [np.flatnonzero(styles == name) for name in np.unique(styles)]
 
-    def mean_and_error(chosen: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    def mean_and_squares(chosen: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray, int]:
         rows = np.concatenate(chosen)
         mean = values[rows].mean(0)
-        squares = sum((values[group].sum(0) - len(group) * mean) ** 2 for group in chosen)
-        return mean, np.sqrt(len(chosen) / (len(chosen) - 1) * squares) / len(rows)
+        return mean, sum((values[group].sum(0) - len(group) * mean) ** 2 for group in chosen), len(rows)
 
-    mean, error = mean_and_error(groups)
+    mean, squares, queries = mean_and_squares(groups)
+    extra = squares / 5 / 2  # half a style of five
+    error = np.sqrt(5 / 4 * (squares + extra)) / queries
     resampled = []
-    for drawn in np.random.default_rng(9).integers(0, len(groups), (200, len(groups))):
-        with np.errstate(divide="ignore"):
-            again, spread = mean_and_error([groups[i] for i in drawn])
-            resampled.append((again - mean) / np.where(spread < 1e-9, 0, spread))
+    for drawn in np.random.default_rng(9).integers(0, 5, (200, 5)):
+        again, squares, queries = mean_and_squares([groups[i] for i in drawn])
+        resampled.append((again - mean) / (np.sqrt(5 / 4 * (squares + extra)) / queries))
     below, above = (np.sort(resampled, axis=0)[at] for at in (9, 190))  # 5 % and 95 % of 0 to 199, outwards
     found = bootstrap(values, styles, resamples=200, seed=9, level=0.9)
     assert found.mean == pytest.approx(mean)
@@ -127,13 +127,19 @@ def test_perfect_scores_have_no_width() -> None:
 
 def test_few_styles_promise_little() -> None:
     values = np.array([[0.2], [0.4], [0.5], [0.9]])
-    two = bootstrap(values, np.array(["a", "a", "b", "b"]))
-    assert (two.low[0], two.high[0]) == (0, 1)
     assert paired_bootstrap(values, 0 * values, np.array(["a", "a", "b", "b"])).p_value[0] >= 0.5
     assert paired_bootstrap(0 * values + 1, 0 * values, np.arange(4)).p_value[0] == 1 / 8
     one = bootstrap(values, np.array(["a"] * 4))
     assert one.mean[0] == 0.5 and np.isnan([one.low[0], one.high[0]]).all() and one.styles == 1
     assert np.isnan(paired_bootstrap(values, values / 2, np.array(["a"] * 4)).p_value[0])
+
+
+def test_a_few_failures_leave_a_narrow_interval() -> None:
+    # Of 40 styles one fails in two of its eight queries: many draws hold no failure at all.
+    values = np.ones((320, 1))
+    values[:2] = 0
+    found = bootstrap(values, np.arange(320) // 8)
+    assert 0.9 < found.low[0] < found.mean[0] < found.high[0] <= 1
 
 
 def test_what_is_no_score_is_refused() -> None:
