@@ -55,13 +55,12 @@ def read_baseline(path: Path) -> Baseline:
     return Baseline(str(path), result, read_values(path.with_name(NAME), result, text))
 
 
-def compare(
-    result: Result, measured: Sequence[PerQuery], baseline: Baseline, *, resamples: int, seed: int
-) -> Comparison:
+def compare(result: Result, measured: Sequence[PerQuery], baseline: Baseline, *, seed: int) -> Comparison:
     """Each evaluation with that of the same encoder on the same data; an encoder that the baseline lacks, with all.
 
     Query by query where both have their values, else by their intervals. Data are the same where the digest is.
     """
+    resamples = result.provenance.resamples
     digests = {each.name: each.digest for each in result.sets}
     theirs = {each.name: each.digest for each in baseline.result.sets}
     known = {each.name for each in baseline.result.encoders}

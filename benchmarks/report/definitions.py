@@ -12,7 +12,7 @@ class Metric:
     Attributes:
         symbol: short name; "{k}" stands for the cut-off.
         title: name in words.
-        formula: for one query, with rel(i) = 1 where the i-th answer has the query's style and 0 elsewhere, R = how
+        formula: for one query, with rel(i) = 1 where the i-th answer has the query’s style and 0 elsewhere, R = how
             many pictures of the gallery could have been right.
         meaning: what it says, and other names that the field uses for it.
     """
@@ -32,22 +32,22 @@ METRICS = {
         "P@{k}",
         "Precision at k",
         "P@k = (rel(1) + … + rel(k)) / k",
-        "The share of the first k answers that have the query's style. With fewer than k right pictures in the gallery "
+        "The share of the first k answers that have the query’s style. With fewer than k right pictures in the gallery "
         "it cannot reach 100.",
     ),
     "hit_rate": Metric(
         "Hit@{k}",
         "Hit rate at k",
         "Hit@k = 1 where one of rel(1) … rel(k) is 1, else 0",
-        "Whether any of the first k answers has the query's style. CSD and MegaStyle print this as “Recall@k”; it is "
+        "Whether any of the first k answers has the query’s style. CSD and MegaStyle print this as “Recall@k”; it is "
         "not recall.",
     ),
     "mean_precision": Metric(
         "mP@{k}",
         "Mean precision at 1..k",
         "mP@k = (P@1 + P@2 + … + P@k) / k",
-        "Precision, with the first answers counting most. CSD's code and, as far as the published numbers tell, "
-        "MegaStyle's call this “mAP@k”. It is not average precision; compare published “mAP@k” with this column.",
+        "Precision, with the first answers counting most. CSD’s code and, as far as the published numbers tell, "
+        "MegaStyle’s call this “mAP@k”. It is not average precision; compare published “mAP@k” with this column.",
     ),
     "average_precision": Metric(
         "AP@{k}",
@@ -86,7 +86,7 @@ METRICS = {
 PROTOCOLS = {
     "leave_one_out": (
         "All other pictures",
-        "Every picture is a query, and all other pictures of the set are the gallery. Pictures that show the query's "
+        "Every picture is a query, and all other pictures of the set are the gallery. Pictures that show the query’s "
         "content in other styles are in the gallery too, and tempt an encoder that looks at content.",
     ),
     "own_content_left_out": (

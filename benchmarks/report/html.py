@@ -60,7 +60,8 @@ def page(
     """
     tasks = tasks_of(result)
     scored = [task.evaluations for task in tasks if task.scored]
-    encoders = [encoder.name for encoder in result.encoders]
+    dims = {encoder.name: encoder.dim for encoder in result.encoders}
+    encoders = list(dims)
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -98,7 +99,7 @@ def page(
             "curves": Markup(plots.curves(scored, encoders)),  # noqa: S704
             "by_style": Markup(plots.by_style(scored, encoders)),  # noqa: S704
             "growth": Markup(plots.growth(scored, encoders)),  # noqa: S704
-            "approximation": Markup(plots.approximation(result.approximations, encoders)),  # noqa: S704
+            "approximation": Markup(plots.approximation(result.approximations, dims)),  # noqa: S704
         },
         style=Markup(style),  # noqa: S704 - our own file
     )
@@ -177,7 +178,7 @@ def interval(score: Score | Difference) -> str:
     """Its interval in per cent, "" where there is none."""
     if score.low is None or score.high is None:
         return ""
-    return f"{100 * score.low:.1f} to {100 * score.high:.1f}"
+    return f"{100 * score.low:.1f} to {100 * score.high:.1f}".replace("-", "−")
 
 
 def points(value: float) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -61,8 +61,7 @@ Task = list[Evaluation]
 def overview(tasks: Sequence[Task], encoders: Sequence[str]) -> str:
     """Three headline metrics with intervals, all tasks and encoders; a tick where chance is."""
     shown = (("precision", 1), ("hit_rate", 10), ("mean_precision", 10))
-    step = 0.62
-    height = 1.0 + sum(0.5 + 0.26 * len(task) for task in tasks)
+    height = 0.7 + sum(0.3 + 0.2 * len(task) for task in tasks)
     with _figure(_WIDTH, height) as (figure, finish):
         panels = figure.subplots(1, len(shown), sharey=True)
         for axes, (metric, k) in zip(panels, shown, strict=True):
@@ -74,17 +73,17 @@ def overview(tasks: Sequence[Task], encoders: Sequence[str]) -> str:
                     score = evaluation.score(metric, k)
                     if score is None:
                         continue
-                    place = top + step * (number - (len(task) - 1) / 2) / 2
+                    place = top + 0.31 * (number - (len(task) - 1) / 2)
                     series = encoders.index(evaluation.encoder)
                     axes.plot([*_bounds(score)], [place] * 2, color=_COLOURS[series % SERIES])
                     axes.plot(100 * score.value, place, _MARKERS[series % SERIES], color=_COLOURS[series % SERIES])
                     if score.chance is not None:
                         axes.plot(100 * score.chance, place, "|", color=_QUIET, markersize=9)
                 top += 0.9 + 0.3 * len(task)
-            axes.set(title=METRICS[metric].at(k), xlim=(0, 100), yticks=places, ylim=(top - 0.9, -0.9))
+            axes.set(title=f"{METRICS[metric].at(k)}, %", xlim=(0, 100), yticks=places, ylim=(top - 0.9, -0.9))
+            axes.set_xticks([0, 25, 50, 75, 100])
             axes.set_yticklabels(labels)
             axes.grid(axis="y", visible=False)
-            _per_cent(axes.xaxis)
         return finish()
 
 
@@ -98,9 +97,8 @@ def curves(tasks: Sequence[Task], encoders: Sequence[str]) -> str:
             colour = _COLOURS[encoders.index(evaluation.encoder) % SERIES]
             _band(axes, depths, points, colour)
             axes.plot(depths, [100 * point.value for point in points], color=colour)
-        chance = task[0].curve[0].chance
-        if chance is not None:
-            axes.axhline(100 * chance, color=_QUIET, linewidth=1, linestyle=(0, (4, 3)))
+        chance = [100 * (point.chance or 0) for point in task[0].curve]
+        axes.plot(depths, chance, color=_QUIET, linewidth=1, linestyle=(0, (4, 3)))
         axes.set(xscale="log", xlabel="k", ylim=(0, 100))
         ticks = [k for k in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000) if k <= depths[-1]]
         axes.set_xticks(ticks, [str(k) for k in ticks])
@@ -136,9 +134,7 @@ def growth(tasks: Sequence[Task], encoders: Sequence[str]) -> str:
             points = evaluation.growth
             styles = [point.styles for point in points]
             series = encoders.index(evaluation.encoder) % SERIES
-            axes.fill_between(
-                styles, *zip(*map(_bounds, points), strict=True), color=_COLOURS[series], alpha=0.15, linewidth=0
-            )
+            _band(axes, styles, points, _COLOURS[series])
             values = [100 * point.precision_1 for point in points]
             axes.plot(styles, values, color=_COLOURS[series], marker=_MARKERS[series], markersize=4)
         axes.set(xscale="log", xlabel="styles in the gallery", ylim=(0, 102))
@@ -150,19 +146,30 @@ def growth(tasks: Sequence[Task], encoders: Sequence[str]) -> str:
     return _grid([task for task in tasks if task[0].growth], draw)
 
 
-def approximation(rows: Sequence[Approximation], encoders: Sequence[str]) -> str:
-    """What each way of searching loses in P@1, over all sets and encoders."""
-    kinds = list(dict.fromkeys(row.loss.what for row in rows))
+def approximation(rows: Sequence[Approximation], dims: Mapping[str, int]) -> str:
+    """What each way of searching loses in P@1, over all sets and encoders; `dims` are the lengths of their vectors."""
+    encoders = list(dims)
+    if not rows:
+        return ""
+    names = [_kind(row.loss.what, dims[row.encoder]) for row in rows]
+    kinds = list(dict.fromkeys(names))
     with _figure(_WIDTH, 0.9 + 0.32 * len(kinds)) as (figure, finish):
         axes = figure.subplots()
-        for row in rows:
-            series = encoders.index(row.encoder) % SERIES
-            place = kinds.index(row.loss.what) + 0.12 * (encoders.index(row.encoder) - (len(encoders) - 1) / 2)
+        for row, name in zip(rows, names, strict=True):
+            number = encoders.index(row.encoder)
+            series = number % SERIES
+            place = kinds.index(name) + 0.12 * (number - (len(encoders) - 1) / 2)
             axes.plot(100 * row.loss.precision_1_change, place, _MARKERS[series], color=_COLOURS[series], alpha=0.85)
         axes.axvline(0, color=_QUIET, linewidth=1)
         axes.set(xlabel="change of P@1 against exact search, in points", ylim=(len(kinds) - 0.5, -0.5))
         axes.set_yticks(range(len(kinds)), kinds)
         return finish()
+
+
+def _kind(what: str, dim: int) -> str:
+    """The name of a way to search; how many numbers are kept as a share, which encoders have in common."""
+    way, _, kept = what.partition(":")
+    return f"{way} 1/{dim // int(kept)}" if kept.isdecimal() else what
 
 
 def _grid(tasks: Sequence[Task], draw: Callable[[Axes, Task], None]) -> str:
@@ -180,8 +187,8 @@ def _grid(tasks: Sequence[Task], draw: Callable[[Axes, Task], None]) -> str:
         return finish()
 
 
-def _band(axes: Axes, across: Sequence[int], points: Sequence[Score | GrowthPoint], colour: str) -> None:
-    low, high = zip(*map(_bounds, points), strict=True)
+def _band(axes: Axes, across: Sequence[int], points: Sequence[Score] | Sequence[GrowthPoint], colour: str) -> None:
+    low, high = np.array([_bounds(point) for point in points]).T
     axes.fill_between(across, low, high, color=colour, alpha=0.15, linewidth=0)
 
 

@@ -20,7 +20,9 @@ def differences(measured: Sequence[PerQuery], *, resamples: int, seed: int) -> t
     for task in dict.fromkeys(each.evaluation.task for each in answered):
         some = [each for each in answered if each.evaluation.task == task]
         plain = [each for each in some if not each.evaluation.csls]
-        for one, other in combinations(plain, 2):
+        # The better one first, so that most differences are gains; ties as they were named.
+        by_score = sorted(plain, key=lambda each: -each.values[:, each.columns.index(("precision", 1))].mean())
+        for one, other in combinations(by_score, 2):
             found += paired(one, other, resamples=resamples, seed=seed)
         for one, other in product([each for each in some if each.evaluation.csls], plain):
             if one.evaluation.encoder == other.evaluation.encoder:

@@ -11,7 +11,14 @@ import os
 import sys
 import warnings
 
-from stylesearch.cli import collection, find, formats, ingest, page  # noqa: F401  (each adds its commands to the app)
+from stylesearch.cli import (  # each adds its commands to the app
+    bench,  # noqa: F401
+    collection,  # noqa: F401
+    find,  # noqa: F401
+    formats,  # noqa: F401
+    ingest,  # noqa: F401
+    page,  # noqa: F401
+)
 from stylesearch.cli.app import app
 
 __all__ = ["app", "main"]

@@ -16,7 +16,7 @@ from typer.core import TyperGroup
 
 from stylesearch.errors import StyleSearchError, UsageError
 
-DONE, FAILED, USAGE, SOME_REFUSED = 0, 1, 2, 3
+DONE, FAILED, USAGE, SOME_REFUSED, BELOW_FLOOR = 0, 1, 2, 3, 4
 
 
 class _Group(TyperGroup):
@@ -41,7 +41,8 @@ class _Group(TyperGroup):
 app = typer.Typer(
     cls=_Group,
     help="Search images by style: index a folder, find what shares its style.",
-    epilog="Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done with some files refused.",
+    epilog="Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done with some files refused, "
+    "4 a score of a benchmark is below its floor.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=True,
