@@ -18,6 +18,9 @@ import numpy as np
 import torch
 from torch import nn
 
+from benchmarks.intervals import bootstrap
+from benchmarks.metrics import hit_rate, mean_precision
+from benchmarks.ranking import LEAVE_ONE_OUT, Labels, Ranking, rank
 from encoder_training.data import LabelledPictures, read_parquet
 from encoder_training.export import record_scores
 from stylesearch.encoders import load_encoder
@@ -27,7 +30,6 @@ from stylesearch.errors import StyleSearchError
 from stylesearch.images import Preprocess
 
 DEPTH = 10
-RESAMPLES = 1000
 CROSS_GENERATOR = (("supagruen_artists", "gnickm_artists"), ("supagruen_artists", "stylepile_artists"))
 """(queries, gallery): the same artists' names given to another generator."""
 
@@ -41,7 +43,7 @@ class Scores:
         hit_10: queries with their style among the ten nearest.
         precision_10: mean over k = 1..10 of precision at k (the "mAP@10" of CSD's code).
         queries: number of queries, those with a possible answer; if there are none, the shares are NaN.
-        intervals: half-widths for the three, in the same order.
+        intervals: half-widths for the three, in the same order; NaN for queries of a single style.
     """
 
     hit_1: float
@@ -51,36 +53,17 @@ class Scores:
     intervals: tuple[float, float, float]
 
 
-def score(cosines: np.ndarray, relevant: np.ndarray, allowed: np.ndarray, styles: np.ndarray, seed: int = 0) -> Scores:
-    """Scores a ranking by cosine.
-
-    Args:
-        cosines: float (Q, G), higher is better.
-        relevant: bool (Q, G), whether the two share the style.
-        allowed: bool (Q, G), whether the gallery picture may be an answer at all.
-        styles: (Q,) style of each query; intervals resample these.
-        seed: of the resampling.
-    """
-    relevant = relevant & allowed
-    answered = relevant.any(1)
-    if not answered.any():
+def score(ranking: Ranking, styles: np.ndarray) -> Scores:
+    """The scores of a ranking; `styles`, (N,), are those of its query side, and intervals resample them."""
+    found = ranking.found
+    if not len(found):
         nothing = float("nan")
         return Scores(nothing, nothing, nothing, 0, (nothing, nothing, nothing))
-    masked = np.where(allowed, cosines, -np.inf)[answered]
-    order = np.argsort(-masked, axis=1, kind="stable")[:, :DEPTH]
-    found = np.take_along_axis(relevant[answered], order, 1)
-    found = np.pad(found, ((0, 0), (0, DEPTH - found.shape[1])))
-    precision = np.cumsum(found, 1) / np.arange(1, DEPTH + 1)
-    per_query = 100 * np.stack([found[:, 0], found.any(1), precision.mean(1)], 1)
-    _, group = np.unique(styles[answered], return_inverse=True)
-    groups = group.max() + 1
-    sums = np.stack([np.bincount(group, column, groups) for column in per_query.T], 1)
-    sizes = np.bincount(group, minlength=groups)
-    drawn = np.random.default_rng(seed).integers(0, groups, (RESAMPLES, groups))
-    resampled = sums[drawn].sum(1) / sizes[drawn].sum(1)[:, None]
-    low, high = np.percentile(resampled, (2.5, 97.5), axis=0)
-    hit_1, hit_10, precision_10 = per_query.mean(0).round(2).tolist()
-    return Scores(hit_1, hit_10, precision_10, len(per_query), tuple(((high - low) / 2).round(2).tolist()))
+    each = np.stack([hit_rate(found, 1), hit_rate(found, DEPTH), mean_precision(found, DEPTH)], 1)
+    interval = bootstrap(each, styles[ranking.queries])
+    hit_1, hit_10, precision_10 = (100 * interval.mean).round(2).tolist()
+    halves = (50 * (interval.high - interval.low)).round(2).tolist()
+    return Scores(hit_1, hit_10, precision_10, len(found), tuple(halves))
 
 
 @dataclass(frozen=True)
@@ -100,28 +83,19 @@ class Retrieval:
 
 def retrieval(vectors: np.ndarray, styles: Sequence[str], contents: Sequence[str]) -> Retrieval:
     """Every picture is a query among all others: float32 (N, D) unit rows, N styles, N contents."""
-    style, content = np.array(styles), np.array(contents)
-    cosines = vectors @ vectors.T
-    same_style, same_content = style[:, None] == style[None], content[:, None] == content[None]
-    others = ~np.eye(len(style), dtype=bool)
-    nearest = np.where(others, cosines, -np.inf).argmax(1)
-    rows = np.arange(len(style))
-    leak = 100 * float((same_content & ~same_style)[rows, nearest].mean())
-    return Retrieval(
-        score(cosines, same_style, others, style),
-        score(cosines, same_style, others & ~same_content, style),
-        round(leak, 2),
-    )
+    labels = Labels(np.array(styles), np.array(contents))
+    everything, other_content = rank(vectors, labels, vectors, labels, own_rows=np.arange(len(vectors)), depth=DEPTH)
+    leak = 100 * float(np.asarray(everything.leaks).mean())
+    return Retrieval(score(everything, labels.styles), score(other_content, labels.styles), round(leak, 2))
 
 
 def cross_retrieval(
     queries: np.ndarray, query_styles: Sequence[str], gallery: np.ndarray, gallery_styles: Sequence[str]
 ) -> Scores:
     """Queries of the styles that both sets name, against the whole other set."""
-    style = np.array(query_styles)
-    common = np.isin(style, np.array(gallery_styles))
-    relevant = style[common][:, None] == np.array(gallery_styles)[None]
-    return score(queries[common] @ gallery.T, relevant, np.ones_like(relevant), style[common])
+    asking, answering = Labels(np.array(query_styles)), Labels(np.array(gallery_styles))
+    (ranking,) = rank(queries, asking, gallery, answering, protocols=[LEAVE_ONE_OUT], depth=DEPTH)
+    return score(ranking, asking.styles)
 
 
 def embed(pictures: LabelledPictures, encoder: Encoder, batch: int = 32) -> np.ndarray:

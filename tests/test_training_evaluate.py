@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from encoder_training.evaluate import cross_retrieval, retrieval, score
+from encoder_training.evaluate import cross_retrieval, retrieval
 
 
 def unit(rows: int, seed: int) -> np.ndarray:
@@ -13,24 +13,30 @@ def unit(rows: int, seed: int) -> np.ndarray:
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
+def turned(*degrees: float) -> np.ndarray:
+    """Unit vectors at these angles."""
+    angles = np.radians(degrees)
+    return np.stack([np.cos(angles), np.sin(angles)], 1).astype(np.float32)
+
+
 def test_scores_by_hand() -> None:
     # One query; ranks 1 and 3 of five are right: P@k = 1, 1/2, 2/3, 2/4, 2/5, then 2/k over what is missing.
-    cosines, relevant = np.array([[0.9, 0.8, 0.7, 0.6, 0.5]]), np.array([[True, False, True, False, False]])
-    found = score(cosines, relevant, np.ones_like(relevant), np.array(["a"]))
+    found = cross_retrieval(turned(0), ["a"], turned(1, 2, 3, 4, 5), ["a", "b", "a", "b", "b"])
     mean = (1 + 1 / 2 + sum(2 / k for k in range(3, 11))) / 10
     assert (found.hit_1, found.hit_10) == (100, 100)
     assert found.precision_10 == pytest.approx(100 * mean, abs=0.01)
 
 
 def test_what_is_not_allowed_cannot_be_found() -> None:
-    cosines, relevant = np.array([[0.9, 0.8, 0.1]]), np.array([[True, False, True]])
-    found = score(cosines, relevant, np.array([[False, True, True]]), np.array(["a"]))
-    assert (found.hit_1, found.hit_10) == (0, 100)
+    found = retrieval(turned(0, 1, 2, 40), ["a", "a", "b", "a"], ["cat", "cat", "dog", "owl"])
+    assert (found.everything.hit_1, found.everything.hit_10) == (66.67, 100)
+    assert (found.other_content.hit_1, found.other_content.hit_10) == (0, 100)
 
 
 def test_queries_without_an_answer_do_not_count() -> None:
-    relevant = np.array([[True, False], [False, False]])
-    assert score(np.eye(2), relevant, np.ones_like(relevant), np.array(["a", "b"])).queries == 1
+    assert retrieval(turned(0, 1, 2), ["a", "a", "b"], ["x", "y", "z"]).everything.queries == 2
+    nothing = cross_retrieval(turned(0), ["a"], turned(1), ["b"])
+    assert nothing.queries == 0 and np.isnan(nothing.hit_1)
 
 
 def test_retrieval_equals_a_loop() -> None:
@@ -69,8 +75,11 @@ def test_across_sets_only_common_styles_ask() -> None:
 
 def test_an_interval_covers_the_truth_of_a_coin() -> None:
     # 400 styles of one query each that are right half of the time: the half-width is 1.96 * 50 / sqrt(400) = 4.9.
-    right = np.arange(400) % 2 == 0
-    relevant = np.stack([right, ~right], 1)
-    found = score(np.tile([0.9, 0.1], (400, 1)), relevant, np.ones_like(relevant), np.arange(400).astype(str))
+    # A query lies by its own answer or, half of the time, by another query's.
+    gallery = np.eye(400, dtype=np.float32)
+    styles = [str(style) for style in range(400)]
+    queries = gallery.copy()
+    queries[::2] = np.roll(gallery, 1, axis=0)[::2]
+    found = cross_retrieval(queries, styles, gallery, styles)
     assert found.hit_1 == 50
     assert found.intervals[0] == pytest.approx(4.9, abs=0.5)
