@@ -86,8 +86,8 @@ def fit(image: Image.Image, preprocess: Preprocess) -> np.ndarray:
     side, (width, height) = preprocess.size, image.size
     resample = Image.Resampling[preprocess.filter.upper()]
     if preprocess.mode != "pad":
-        wide, high = (width, height) if preprocess.mode == "squash" else (min(width, height),) * 2
-        wide, high = preprocess.share * wide, preprocess.share * high
+        shown = (width, height) if preprocess.mode == "squash" else (min(width, height),) * 2
+        wide, high = (preprocess.share * length for length in shown)
         left, top = (width - wide) / 2, (height - high) / 2
         return np.asarray(image.resize((side, side), resample, box=(left, top, left + wide, top + high)))
     scale = side / max(width, height)

@@ -1,6 +1,7 @@
 """Encoders: pictures (and style texts) to unit vectors.
 
-A name is `family:architecture.tag`; `load_encoder` is the one place that turns a name into an encoder.
+A name is `family:architecture.tag`, or `family:PATH` for weights in a file; `load_encoder` is the one place that turns
+a name into an encoder. docs/encoders.md lists the families.
 """
 
 from __future__ import annotations
@@ -42,6 +43,12 @@ def _compact(name: str, dtype: str | None) -> Encoder:
     return CompactEncoder(name, dtype)
 
 
+def _csd(name: str, dtype: str | None) -> Encoder:
+    from stylesearch.encoders.csd import CsdEncoder
+
+    return CsdEncoder(name, dtype)
+
+
 def _descriptors(name: str, dtype: str | None) -> Encoder:
     from stylesearch.encoders.descriptors import LabGradientEncoder
 
@@ -50,14 +57,36 @@ def _descriptors(name: str, dtype: str | None) -> Encoder:
     return LabGradientEncoder()  # NumPy in float32 everywhere
 
 
+def _megastyle(name: str, dtype: str | None) -> Encoder:
+    from stylesearch.encoders.megastyle import MegaStyleEncoder
+
+    return MegaStyleEncoder(name, dtype)
+
+
 def _openclip(name: str, dtype: str | None) -> Encoder:
     from stylesearch.encoders.openclip import OpenClipEncoder
 
     return OpenClipEncoder(name, dtype)
 
 
+def _styleexpert(name: str, dtype: str | None) -> Encoder:
+    from stylesearch.encoders.styleexpert import StyleExpertEncoder
+
+    return StyleExpertEncoder(name, dtype)
+
+
+def _timm(name: str, dtype: str | None) -> Encoder:
+    from stylesearch.encoders.timm_encoder import TimmEncoder
+
+    return TimmEncoder(name, dtype)
+
+
 _FAMILIES: dict[str, Callable[[str, str | None], Encoder]] = {
     "compact": _compact,
+    "csd": _csd,
     "descriptors": _descriptors,
+    "megastyle": _megastyle,
     "openclip": _openclip,
+    "styleexpert": _styleexpert,
+    "timm": _timm,
 }

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from stylesearch.encoders.licences import licence_of
 from stylesearch.errors import EncoderError
 from stylesearch.images import Preprocess, fit
 from stylesearch.records import Region, Space
@@ -87,6 +88,11 @@ class Encoder(ABC):
             f"{self.name} has no text tower, so it cannot search by text ({texts!r}). "
             "Make a library with one that has: stylesearch init FOLDER --encoder compact:v1"
         )
+
+    @property
+    def licence(self) -> str | None:
+        """Terms of the weights; None where they are not known here."""
+        return licence_of(self.name)
 
     def space(self, region: Region = "whole") -> Space:
         """The space that this encoder's vectors of `region` live in."""

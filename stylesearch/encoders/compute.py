@@ -70,6 +70,10 @@ class TorchEncoder(Encoder):
         preprocess: see `Encoder`.
         mean, std: of the normalised pixels, on a scale of 0 to 1, one value a channel.
         dtype: see `device_and_dtype`.
+        identity: what else decides the output of `tower`, beside its tensors; values with a stable `repr`.
+
+    Raises:
+        EncoderError: the tower does not give one vector for one picture.
     """
 
     def __init__(
@@ -80,6 +84,8 @@ class TorchEncoder(Encoder):
         mean: tuple[float, ...],
         std: tuple[float, ...],
         dtype: str | None = None,
+        *,
+        identity: tuple[object, ...] = (),
     ) -> None:
         import torch
 
@@ -87,11 +93,14 @@ class TorchEncoder(Encoder):
         self.preprocess = preprocess
         self._device, self._torch_dtype = device_and_dtype(dtype)
         self.dtype = str(self._torch_dtype).removeprefix("torch.")
-        self.fingerprint = weights_digest(tower, self.dtype, mean, std)
+        self.fingerprint = weights_digest(tower, self.dtype, mean, std, *identity)
         self._tower = tower.eval().requires_grad_(False).to(self._device, self._torch_dtype)
         self._mean = 255 * torch.tensor(mean, device=self._device).view(1, 3, 1, 1)
         self._std = 255 * torch.tensor(std, device=self._device).view(1, 3, 1, 1)
-        self.dim = self._embed(np.zeros((1, preprocess.size, preprocess.size, 3), np.uint8)).shape[1]
+        trial = self._embed(np.zeros((1, preprocess.size, preprocess.size, 3), np.uint8))
+        if trial.ndim != 2:
+            raise EncoderError(f"{name} gives an array of shape {trial.shape[1:]} for a picture; a vector is needed.")
+        self.dim = trial.shape[1]
 
     def _embed(self, pixels: np.ndarray) -> np.ndarray:
         import torch
