@@ -8,10 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stylesearch.appearance import appearance_of
 from stylesearch.errors import ImageError
-from stylesearch.files import open_file, stat_of, system_errors
+from stylesearch.files import open_uri, stat_before_reading, system_errors
 from stylesearch.images import Preprocess, load_pixels, thumbnail
-from stylesearch.records import FileStat, Limits, Refusal, path_of_uri
+from stylesearch.metadata import read_metadata, read_sidecar
+from stylesearch.records import Appearance, FileStat, Limits, Metadata, Refusal
 from stylesearch.thumbnails import thumbnail_path, write_thumbnail
 
 if TYPE_CHECKING:
@@ -32,6 +34,8 @@ class Prepared:
         format: upper-case name of the format.
         width, height: pixels of the upright picture.
         pixels: uint8 (S, S, 3), sRGB.
+        metadata: what the file, and a sidecar beside it, say.
+        appearance: what was worked out from its pixels.
     """
 
     stat: FileStat
@@ -40,6 +44,8 @@ class Prepared:
     width: int
     height: int
     pixels: np.ndarray
+    metadata: Metadata
+    appearance: Appearance
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,35 +59,38 @@ class Hashed:
 def hash_file(stat: FileStat, limits: Limits) -> Hashed | Refusal:
     """The digest of a file, read in pieces."""
     try:
-        with open_file(path_of_uri(stat.uri), limits) as file, system_errors():
-            # Before the bytes: if the file is being written, the next run finds another time and reads it again.
-            stat = stat_of(stat.uri, os.fstat(file.fileno()))
-            return Hashed(stat, hashlib.file_digest(file, "sha256").hexdigest())
+        seen, stat = stat, stat_before_reading(stat, limits)
+        with open_uri(stat.uri, limits, seen=seen) as file, system_errors():
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]  # has readinto
+            size = stat.size if stat.size >= 0 else file.seek(0, os.SEEK_END)
+        return Hashed(replace(stat, size=size), sha256)
     except ImageError as exc:
         return refusal(stat, exc)
 
 
 def decode_file(stat: FileStat, preprocess: Preprocess, limits: Limits, thumbnails: Path) -> Prepared | Refusal:
-    """Reads a file, prepares its pixels and writes its thumbnail.
+    """Reads a file, prepares its pixels, writes its thumbnail, and reads its metadata.
 
     Raises:
         LibraryError: the thumbnail cannot be written.
     """
     sha256 = None
     try:
-        with open_file(path_of_uri(stat.uri), limits) as file, system_errors():
-            stat = stat_of(stat.uri, os.fstat(file.fileno()))
+        seen, stat = stat, stat_before_reading(stat, limits)
+        with open_uri(stat.uri, limits, seen=seen) as file, system_errors():
             data = file.read()
         sha256 = hashlib.sha256(data).hexdigest()
         stat = replace(stat, size=len(data))
         decoded = load_pixels(data, preprocess, limits)
-        small = thumbnail(decoded.picture)
+        small, appearance = thumbnail(decoded.picture), appearance_of(decoded.picture)
+        metadata = read_metadata(data, decoded.format, read_sidecar(stat.uri))
     except ImageError as exc:
         return refusal(stat, exc, sha256)
     except MemoryError:
         return refusal(stat, ImageError("too-large", "The picture needs more memory than it may have."), sha256)
     write_thumbnail(thumbnail_path(thumbnails, sha256), small)
-    return Prepared(stat, sha256, decoded.format, decoded.width, decoded.height, decoded.pixels)
+    size = decoded.width, decoded.height
+    return Prepared(stat, sha256, decoded.format, *size, decoded.pixels, metadata, appearance)
 
 
 def refusal(stat: FileStat, error: ImageError, sha256: str | None = None) -> Refusal:

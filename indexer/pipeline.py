@@ -32,6 +32,7 @@ class File:
         stat: the file when it was hashed.
         cause: why it is read.
         sha256: its content, when it was hashed.
+        has_vector: the catalog has its vector: it is decoded for what describes it, and not encoded.
         twins: files with the same content, which wait for what becomes of this one.
     """
 
@@ -39,6 +40,7 @@ class File:
     stat: FileStat
     cause: Cause
     sha256: str
+    has_vector: bool = False
     twins: list[File] = field(default_factory=list)
 
 
@@ -120,6 +122,9 @@ class Pipeline:
             self._release_twins(file)  # it has changed, or gone, since it was hashed
         if isinstance(result, Refusal):
             self._refuse(file, result)
+        elif file.has_vector and result.sha256 == file.sha256:
+            self._keep(file, result, None)
+            self._outbox.flush_if_full()
         else:
             self._batch.append((file, result))
             if len(self._batch) >= self._batch_size:
@@ -158,14 +163,27 @@ class Pipeline:
             if isinstance(vector, EncoderError):
                 self._refuse(file, Refusal(prepared.stat, "unsupported", str(vector), prepared.sha256))
                 continue
-            good = IndexedFile(prepared.stat, prepared.sha256, prepared.format, prepared.width, prepared.height, vector)
-            self._outbox.add_indexed(file.scan_id, good)
-            self._report.count(file.cause)
+            self._keep(file, prepared, vector)
             self._report.encoded += 1
-            for twin in file.twins:
-                self._outbox.add_indexed(twin.scan_id, replace(good, stat=twin.stat, vector=None))
-                self._report.count(twin.cause, known_content=True)
-            self.written.add(file.sha256)
-            self._forget(file)
         self._outbox.flush()
         self._on_written()
+
+    def _keep(self, file: File, prepared: Prepared, vector: np.ndarray | None) -> None:
+        """Hands a good file, and those of the same content, to the outbox."""
+        good = IndexedFile(
+            prepared.stat,
+            prepared.sha256,
+            prepared.format,
+            prepared.width,
+            prepared.height,
+            vector,
+            prepared.metadata,
+            prepared.appearance,
+        )
+        self._outbox.add_indexed(file.scan_id, good)
+        self._report.count(file.cause, known_content=vector is None)
+        for twin in file.twins:
+            self._outbox.add_indexed(twin.scan_id, replace(good, stat=twin.stat, vector=None))
+            self._report.count(twin.cause, known_content=True)
+        self.written.add(file.sha256)
+        self._forget(file)

@@ -8,9 +8,9 @@ from typing import Literal, NamedTuple
 
 from stylesearch.records import FileStat, KnownFile, Refusal
 
-# Why a file is read: never seen; seen with another size or time; seen, but without a vector in this space; refused
-# before and tried again on request.
-Cause = Literal["new", "changed", "again", "retried"]
+# Why a file is read: never seen; seen with another size or time; seen, but without a vector in this space; with one,
+# but without metadata and appearance, or read for those on request; refused before and tried again on request.
+Cause = Literal["new", "changed", "again", "undescribed", "retried"]
 
 
 class Task(NamedTuple):
@@ -35,7 +35,13 @@ class Plan:
     refused: list[Refusal] = field(default_factory=list)
 
 
-def plan(found: Sequence[FileStat | Refusal], known: Mapping[str, KnownFile], *, retry_failed: bool = False) -> Plan:
+def plan(
+    found: Sequence[FileStat | Refusal],
+    known: Mapping[str, KnownFile],
+    *,
+    retry_failed: bool = False,
+    reread_metadata: bool = False,
+) -> Plan:
     """Sorts what a scan found.
 
     A file with the size and the modification time that are known is not read again. Renamed and copied files look new
@@ -45,12 +51,13 @@ def plan(found: Sequence[FileStat | Refusal], known: Mapping[str, KnownFile], *,
         found: from the scan, each uri once.
         known: by uri, at least those of `found` that the catalog knows.
         retry_failed: read refused files again even if they have not changed.
+        reread_metadata: read indexed files again even if they have not changed.
     """
     result = Plan()
     for item in found:
         stat = item.stat if isinstance(item, Refusal) else item
         before = known.get(stat.uri)
-        same = before is not None and before.stat == stat
+        same = before is not None and _is_same(before.stat, stat)
         was_refused = before is not None and before.asset_id is None
         if same and was_refused and not retry_failed:
             result.still_refused.append(stat.uri)
@@ -64,6 +71,12 @@ def plan(found: Sequence[FileStat | Refusal], known: Mapping[str, KnownFile], *,
             result.tasks.append(Task(stat, "retried"))
         elif not before.has_vector:
             result.tasks.append(Task(stat, "again"))
+        elif reread_metadata or not before.described:
+            result.tasks.append(Task(stat, "undescribed"))
         else:
             result.unchanged.append(stat.uri)
     return result
+
+
+def _is_same(before: FileStat, now: FileStat) -> bool:
+    return before.mtime_ns == now.mtime_ns and now.size in (before.size, -1)

@@ -37,6 +37,7 @@ class Report:
         changed: known paths with other content than before.
         moved: content that the library had already, at another path: moved, renamed or copied; nothing was encoded.
         again: known files that had no vector in this space yet.
+        described: known files that were read for their metadata and appearance alone; nothing was encoded.
         unchanged: known files with the size and time that are known; not read.
         gone: known paths where no file is any more (moved files count here with their old path).
         refused: could not be used.
@@ -54,6 +55,7 @@ class Report:
     changed: int = 0
     moved: int = 0
     again: int = 0
+    described: int = 0
     unchanged: int = 0
     gone: int = 0
     refused: int = 0
@@ -72,6 +74,8 @@ class Report:
             self.changed += 1
         elif cause == "again":
             self.again += 1
+        elif cause == "undescribed":
+            self.described += 1
         elif known_content:
             self.moved += 1
         else:
@@ -80,7 +84,8 @@ class Report:
     @property
     def done(self) -> int:
         """Files that were dealt with, other ones left out."""
-        return self.new + self.changed + self.moved + self.again + self.unchanged + self.refused + self.still_refused
+        read = self.new + self.changed + self.moved + self.again + self.described
+        return read + self.unchanged + self.refused + self.still_refused
 
     @property
     def rate(self) -> float:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from PIL.Image import Image
@@ -23,12 +23,12 @@ from stylesearch.errors import ImageError, LibraryError, SpaceMismatchError, Vec
 from stylesearch.files import read_bytes
 from stylesearch.images import read_image
 from stylesearch.images import thumbnail as thumbnail_of
-from stylesearch.query import Query
-from stylesearch.records import Asset, Counts, Hit, Limits, Refusal, Space, uri_of_path
+from stylesearch.query import Filters, Query
+from stylesearch.records import Asset, Counts, Hit, Refusal, Space, uri_of_path
 from stylesearch.references import LoadedReference, ReferenceReader
 from stylesearch.search import combine, to_hits
 from stylesearch.settings import LIBRARY_FILE, IndexKind, LibrarySettings, Settings
-from stylesearch.thumbnails import thumbnail_path, write_thumbnail
+from stylesearch.thumbnails import has_thumbnail, thumbnail_path, trim_thumbnails, write_thumbnail
 from stylesearch.vectors import VectorIndex, new_index, open_index
 
 # An index that lags the catalog by more than this is saved once it has caught up: reading the changes again at every
@@ -45,7 +45,7 @@ class Status:
     Attributes:
         folder: the library's folder.
         space: the space that searches run in.
-        index: engine of the vector index, "exact" or "faiss".
+        index: engine of the vector index, "exact", "faiss" or "qdrant".
         searchable: vectors in the index once it has caught up.
         counts: totals of the catalog.
     """
@@ -69,10 +69,11 @@ class Library:
         catalog: the truth; everything else can be rebuilt from it and the files.
     """
 
-    def __init__(self, folder: Path, settings: LibrarySettings, limits: Limits) -> None:
+    def __init__(self, folder: Path, settings: LibrarySettings, environment: Settings) -> None:
         self.folder = folder
         self.settings = settings
-        self._limits = limits
+        self._limits = environment.limits
+        self._thumbnail_bytes = environment.thumbnail_bytes
         self.catalog = Catalog.open(settings.catalog or sqlite_url(folder / "catalog.db"))
         self._lock = threading.Lock()  # one thread catches up; an index bears being searched meanwhile
         self._index: VectorIndex | None = None
@@ -112,7 +113,7 @@ class Library:
             (folder / "thumbnails").mkdir(exist_ok=True)
         except OSError as exc:
             raise LibraryError(f"No library can be made at '{folder}' ({exc.strerror}).") from exc
-        library = cls(folder, settings, Settings.from_environment().limits)
+        library = cls(folder, settings, Settings.from_environment())
         settings.write(folder)  # last, so that a failed start leaves no library behind
         return library
 
@@ -129,7 +130,7 @@ class Library:
         """
         environment = Settings.from_environment()
         folder = Path(environment.library if folder is None else folder).expanduser().absolute()
-        return cls(folder, LibrarySettings.read(folder), environment.limits)
+        return cls(folder, LibrarySettings.read(folder), environment)
 
     def __enter__(self) -> Self:
         return self
@@ -202,11 +203,12 @@ class Library:
             LibraryError: it cannot be written.
         """
         path = self.thumbnail(asset)
-        if not path.exists():
+        if not has_thumbnail(path):
             try:
                 picture = self.picture(asset)
             except ImageError:
                 return None
+            trim_thumbnails(self.thumbnails, int(asset.sha256[:2], 16), self._thumbnail_bytes)
             write_thumbnail(path, thumbnail_of(picture))
         return path
 
@@ -232,8 +234,7 @@ class Library:
         split = len(positives)
         vector = combine(vectors[:split], weights[:split], vectors[split:], weights[split:])
         left_out = own_ids if query.exclude_references else set()
-        filtered = bool(query.paths or query.formats)
-        allowed = self.catalog.asset_ids(query.paths, query.formats) if filtered else None
+        allowed = self.catalog.asset_ids(query) if query.filtering else None
         neighbours = index.search(vector[None], max(1, min(query.k + len(left_out), len(index))), allowed)
         found = neighbours.ids[0][neighbours.ids[0] >= 0].tolist()
         return to_hits(neighbours, self.catalog.assets(found), left_out, query.k)
@@ -255,16 +256,16 @@ class Library:
         """The assets by id; unknown ids are left out."""
         return self.catalog.assets(ids)
 
-    def browse(self, limit: int, *, paths: Sequence[str] = (), formats: Sequence[str] = ()) -> list[Asset]:
+    def browse(self, limit: int, **filters: Any) -> list[Asset]:
         """Pictures of the library in a mixed order, for looking around without a search.
 
         The order is the same at every call, so that a larger `limit` goes on where a smaller one ended.
 
         Args:
             limit: at most so many.
-            paths, formats: filters as in `Query`.
+            filters: those of `Query`, such as `paths` and `formats`.
         """
-        ids = self.catalog.asset_ids(paths, formats)
+        ids = self.catalog.asset_ids(Filters(**filters))
         # Pictures of one folder have neighbouring ids; Knuth's multiplicative hash (TAOCP 6.4) scatters them.
         chosen = ids[np.argsort(ids * 2_654_435_761 % 2**32)][:limit].tolist()
         assets = self.catalog.assets(chosen)

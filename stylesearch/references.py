@@ -74,15 +74,15 @@ class ReferenceReader:
                 vectors[row] = self.encoder().embed_batch([source])[0]
         if pixels:
             vectors[list(pixels)] = self.encoder().embed_pixels(np.stack(list(pixels.values())))
-            own.update(asset_id for asset_id, _ in self.catalog.assets_by_hash(digests, self.space_id).values())
+            own.update(known.asset_id for known in self.catalog.assets_by_hash(digests, self.space_id).values())
         return vectors, own
 
     def load(self, data: bytes, name: str | None) -> LoadedReference:
         """See `Library.load_reference`."""
         decoded = load_pixels(data, self.encoder().preprocess, self.limits, name=name)
         digest = hashlib.sha256(data).hexdigest()
-        asset_id, has_vector = self.catalog.assets_by_hash([digest], self.space_id).get(digest, (0, False))
-        source = asset_id if has_vector else self.encoder().embed_pixels(decoded.pixels[None])[0]
+        known = self.catalog.assets_by_hash([digest], self.space_id).get(digest)
+        source = known.asset_id if known and known.has_vector else self.encoder().embed_pixels(decoded.pixels[None])[0]
         return LoadedReference(source, thumbnail(decoded.picture))
 
     def _of_asset(self, asset_id: int) -> np.ndarray:

@@ -18,7 +18,7 @@ from stylesearch.records import Limits, Space
 LIBRARY_FILE = "library.json"
 LIBRARY_VERSION = 1
 
-IndexKind = Literal["auto", "exact", "faiss"]
+IndexKind = Literal["auto", "exact", "faiss", "qdrant"]
 
 
 @dataclass(frozen=True)
@@ -29,11 +29,14 @@ class Settings:
         library: folder of the library that commands use when none is named (`STYLESEARCH_LIBRARY`).
         workers: decoder processes (`STYLESEARCH_WORKERS`); by default one for each core this process may use.
         limits: size caps for input (`STYLESEARCH_MAX_PIXELS`, `STYLESEARCH_MAX_BYTES`).
+        thumbnail_bytes: what a library's thumbnails may take on disk (`STYLESEARCH_MAX_THUMBNAIL_BYTES`); those that
+            were not shown for longest are dropped, and made again when they are asked for.
     """
 
     library: Path
     workers: int
     limits: Limits
+    thumbnail_bytes: int = 20_000_000_000  # about 1.3 million of them
 
     @classmethod
     def from_environment(cls) -> Settings:
@@ -46,6 +49,7 @@ class Settings:
                 max_pixels=_positive("STYLESEARCH_MAX_PIXELS", default.max_pixels),
                 max_bytes=_positive("STYLESEARCH_MAX_BYTES", default.max_bytes),
             ),
+            thumbnail_bytes=_positive("STYLESEARCH_MAX_THUMBNAIL_BYTES", cls.thumbnail_bytes),
         )
 
 
@@ -57,7 +61,7 @@ class LibrarySettings:
         space: the space that searches run in. It names the encoder and its dtype, so that another machine searches the
             same space, and its build, so that an encoder that has changed since is noticed.
         catalog: SQLAlchemy URL of the catalog; None: SQLite, in the folder itself.
-        index: vector engine: "exact", "faiss", or "auto" (FAISS where it is installed).
+        index: vector engine: "exact", "faiss", "qdrant", or "auto" (FAISS where it is installed).
         version: version of this file's layout.
     """
 

@@ -7,10 +7,11 @@ import hashlib
 import numpy as np
 
 from stylesearch.catalog import Catalog
-from stylesearch.records import FileStat, IndexedFile, Refusal, Space
+from stylesearch.records import Appearance, Colour, FileStat, IndexedFile, Metadata, Refusal, Space
 
 DIM = 8
 SPACE = Space("fake:one", "f1", DIM, "float32", "p1")
+APPEARANCE = Appearance((Colour(0.5, 0.25, -0.125, 1.0),), 2**63 + 5)
 OTHER_SPACE = Space("fake:two", "f2", DIM, "float32", "p1")
 
 
@@ -31,7 +32,9 @@ def live_vectors(catalog: Catalog, space: Space) -> int:
 
 def indexed(uri: str, content: str, mtime: int = 1, encoded: bool = True, format: str = "PNG") -> IndexedFile:
     stat = FileStat(uri, len(content), mtime)
-    return IndexedFile(stat, sha(content), format, 4, 3, vector(content) if encoded else None)
+    if not encoded:
+        return IndexedFile(stat, sha(content), format, 4, 3, None)
+    return IndexedFile(stat, sha(content), format, 4, 3, vector(content), Metadata(), APPEARANCE)
 
 
 def refused(uri: str, mtime: int = 1) -> Refusal:

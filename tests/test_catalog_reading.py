@@ -8,6 +8,7 @@ import pytest
 from catalog_records import SPACE, indexed, live_vectors, refused
 
 from stylesearch.catalog import Catalog
+from stylesearch.query import Filters
 from stylesearch.records import Asset, Batch, IndexedFile
 
 FORMATS = {"jpg": "JPEG", "png": "PNG", "tif": "TIFF"}
@@ -53,13 +54,14 @@ def _file(number: int, stem: str) -> IndexedFile:
 def test_filters(
     filled: Catalog, paths: tuple[str, ...], formats: tuple[str, ...], wanted: Callable[[int], bool]
 ) -> None:
-    ids = filled.asset_ids(paths, formats)
+    filters = Filters(paths=paths, formats=formats)
+    ids = filled.asset_ids(filters)
     assert ids.dtype == "int64"
     # Ids are given in the order of the batch: picture n is asset n + 1 here.
     assert ids.tolist() == [number + 1 for number in range(30) if wanted(number)]
     pages: list[Asset] = []
     after = 0
-    while page := filled.list_assets(after, 4, paths, formats):
+    while page := filled.list_assets(after, 4, filters):
         pages += page
         after = page[-1].id
     assert [asset.id for asset in pages] == ids.tolist()

@@ -23,10 +23,13 @@ LAYERS = [
     ],
     [
         "stylesearch.settings",
+        "stylesearch.appearance",
         "stylesearch.images",
         "stylesearch.colour",
         "stylesearch.files",
         "stylesearch.formats",
+        "stylesearch.metadata",
+        "stylesearch.palette",
         "stylesearch.thumbnails",
         "stylesearch.decoders",
     ],

@@ -2,22 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from itertools import islice
 from typing import Self, cast
 
 import numpy as np
-from sqlalchemy import URL, Connection, Engine, and_, case, exists, func, not_, select
+from sqlalchemy import URL, ColumnElement, Connection, Engine, and_, case, exists, func, not_, select
+from sqlalchemy.orm import InstrumentedAttribute
 
 from stylesearch.catalog import writing
+from stylesearch.catalog.describing import (
+    Term,
+    add_terms,
+    read_appearances,
+    read_metadata,
+    read_tags,
+    remove_tags,
+)
 from stylesearch.catalog.engine import connect, mapped_errors, openable, parse_url
 from stylesearch.catalog.packing import pack, unpack
-from stylesearch.catalog.selection import chunks, matching
-from stylesearch.catalog.tables import AssetRow, HistoryRow, LocationRow, RefusalRow, SpaceRow, VectorRow
+from stylesearch.catalog.selection import at_or_below, chunks, matching
+from stylesearch.catalog.tables import (
+    AppearanceRow,
+    AssetRow,
+    AssetTermRow,
+    HistoryRow,
+    LocationRow,
+    RefusalRow,
+    ScanRow,
+    SpaceRow,
+    TermRow,
+    VectorRow,
+)
+from stylesearch.catalog.terms import TAG
 from stylesearch.catalog.upgrade import upgrade
 from stylesearch.errors import CatalogError, ImageReason
-from stylesearch.records import Asset, Batch, Changes, Counts, FileStat, KnownFile, Refusal, Region, Space, path_of_uri
+from stylesearch.query import Filters
+from stylesearch.records import (
+    APPEARANCE_VERSION,
+    Asset,
+    Batch,
+    Changes,
+    Counts,
+    Details,
+    FileStat,
+    KnownContent,
+    KnownFile,
+    Metadata,
+    Refusal,
+    Region,
+    Space,
+    TagSource,
+    path_of_uri,
+)
+
+_NO_FILTERS = Filters()
 
 
 class Catalog:
@@ -116,6 +156,31 @@ class Catalog:
         with self._write() as connection:
             return writing.finish_scan(connection, scan_id, unreadable)
 
+    def unseen(self, scan_id: int, limit: int = 5_000) -> Iterator[list[str]]:
+        """Uris at or below the scan's root that neither it nor a later scan saw, present or refused, in stretches.
+
+        What `finish_scan` would mark as gone. Between two stretches they may be written.
+        """
+        with self._read() as connection:
+            root = connection.execute(select(ScanRow.root).where(ScanRow.id == scan_id)).scalar_one()
+        for table, more in ((LocationRow, (LocationRow.present,)), (RefusalRow, ())):
+            missed = select(table.uri).where(at_or_below(table.uri, root), table.scan_id < scan_id, *more)
+            last = ""
+            while True:
+                with self._read() as connection:
+                    uris = list(connection.scalars(missed.where(table.uri > last).order_by(table.uri).limit(limit)))
+                if not uris:
+                    break
+                last = uris[-1]
+                yield uris
+
+    def has_any(self, root_uri: str) -> bool:
+        """Whether a present location lies at or below the root."""
+        with self._read() as connection:
+            return connection.scalar(
+                select(exists().where(LocationRow.present, at_or_below(LocationRow.uri, root_uri)))
+            )
+
     def forget(self, uri: str) -> int:
         """Marks every location at or below `uri` as gone, as `finish_scan` does; returns how many went."""
         with self._write() as connection:
@@ -132,33 +197,39 @@ class Catalog:
             LocationRow.asset_id,
             VectorRow.asset_id.is_not(None).label("has_vector"),
             LocationRow.present,
-        ).outerjoin(VectorRow, in_space)
+            AppearanceRow.asset_id.is_not(None).label("described"),
+        )
+        located = located.outerjoin(VectorRow, in_space).outerjoin(AppearanceRow, _described(LocationRow.asset_id))
         refused = select(RefusalRow.uri, RefusalRow.size, RefusalRow.mtime_ns)
         with self._read() as connection:
             for some in chunks(uris):
-                for uri, size, mtime_ns, asset_id, has_vector, present in connection.execute(
-                    located.where(LocationRow.uri.in_(some))
-                ):
-                    files[uri] = KnownFile(FileStat(uri, size, mtime_ns), asset_id, has_vector, present)
+                for row in connection.execute(located.where(LocationRow.uri.in_(some))):
+                    stat = FileStat(row.uri, row.size, row.mtime_ns)
+                    files[row.uri] = KnownFile(stat, row.asset_id, row.has_vector, row.present, row.described)
                 for uri, size, mtime_ns in connection.execute(refused.where(RefusalRow.uri.in_(some))):
                     files[uri] = KnownFile(FileStat(uri, size, mtime_ns), asset_id=None, has_vector=False)
         return files
 
-    def assets_by_hash(self, sha256s: Sequence[str], space_id: int) -> dict[str, tuple[int, bool]]:
-        """Asset id, and whether it has a vector in the space, of each of these contents that is known."""
-        found: dict[str, tuple[int, bool]] = {}
+    def assets_by_hash(self, sha256s: Sequence[str], space_id: int) -> dict[str, KnownContent]:
+        """What the catalog has of each of these contents that it knows."""
+        found: dict[str, KnownContent] = {}
         in_space = and_(VectorRow.asset_id == AssetRow.id, VectorRow.space_id == space_id)
-        query = select(AssetRow.sha256, AssetRow.id, VectorRow.asset_id.is_not(None)).outerjoin(VectorRow, in_space)
+        has = VectorRow.asset_id.is_not(None), AppearanceRow.asset_id.is_not(None)
+        query = select(AssetRow.sha256, AssetRow.id, *has)
+        query = query.outerjoin(VectorRow, in_space).outerjoin(AppearanceRow, _described(AssetRow.id))
         with self._read() as connection:
             for some in chunks(sha256s):
-                for sha256, asset_id, has_vector in connection.execute(query.where(AssetRow.sha256.in_(some))):
-                    found[sha256] = (asset_id, has_vector)
+                for sha256, asset_id, has_vector, described in connection.execute(
+                    query.where(AssetRow.sha256.in_(some))
+                ):
+                    found[sha256] = KnownContent(asset_id, has_vector, described)
         return found
 
     def write(self, space_id: int, scan_id: int, batch: Batch) -> None:
         """Writes one batch in one transaction: all of it or, whatever happens, nothing.
 
-        Assets are added by content, locations by uri. A vector that the catalog holds is never replaced. Writing a
+        Assets are added by content, locations by uri. A vector that the catalog holds is never replaced; metadata and
+        appearance are, where the batch brings some. Writing a
         batch again changes nothing but the number of attempts at its refused files.
 
         Raises:
@@ -222,20 +293,88 @@ class Catalog:
         with self._read() as connection:
             return _assets(connection, _possible(ids))
 
-    def asset_ids(self, paths: Sequence[str] = (), formats: Sequence[str] = ()) -> np.ndarray:
-        """Sorted int64 ids of the assets with a present location that match the filters of a `Query`."""
+    def details(self, ids: Iterable[int]) -> dict[int, Details]:
+        """Everything that is known about these assets, by id; unknown ids are left out."""
         with self._read() as connection:
-            return np.fromiter(matching(connection, paths, formats), np.int64)
+            assets = _assets(connection, _possible(ids))
+            known = list(assets)
+            metadata, tags = read_metadata(connection, known), read_tags(connection, known)
+            appearances = read_appearances(connection, known)
+        return {
+            asset_id: Details(
+                asset, metadata.get(asset_id, Metadata()), tags.get(asset_id, {}), appearances.get(asset_id)
+            )
+            for asset_id, asset in assets.items()
+        }
 
-    def list_assets(
-        self, after_id: int = 0, limit: int = 100, paths: Sequence[str] = (), formats: Sequence[str] = ()
-    ) -> list[Asset]:
+    def asset_ids(self, filters: Filters = _NO_FILTERS) -> np.ndarray:
+        """Sorted int64 ids of the assets with a present location that meet the filters."""
+        with self._read() as connection:
+            return np.fromiter(matching(connection, filters), np.int64)
+
+    def list_assets(self, after_id: int = 0, limit: int = 100, filters: Filters = _NO_FILTERS) -> list[Asset]:
         """A page of the assets with a present location, by ascending id; the next one begins after the last id."""
         with self._read() as connection:
-            with closing(matching(connection, paths, formats, after_id)) as found:
+            with closing(matching(connection, filters, after_id)) as found:
                 ids = list(islice(found, limit))
             assets = _assets(connection, ids)
         return [assets[asset_id] for asset_id in ids]
+
+    def assets_at(self, uris: Sequence[str]) -> dict[str, int]:
+        """The asset at each of these uris that is present, by uri."""
+        found: dict[str, int] = {}
+        query = select(LocationRow.uri, LocationRow.asset_id).where(LocationRow.present)
+        with self._read() as connection:
+            for some in chunks(uris):
+                found.update((uri, asset) for uri, asset in connection.execute(query.where(LocationRow.uri.in_(some))))
+        return found
+
+    def locations(self, limit: int = 50_000) -> Iterator[list[tuple[str, int]]]:
+        """Every present uri and its asset, by ascending uri, in stretches; no transaction stays open between two."""
+        query = select(LocationRow.uri, LocationRow.asset_id).where(LocationRow.present).order_by(LocationRow.uri)
+        last = ""
+        while True:
+            with self._read() as connection:
+                rows = [
+                    (uri, asset) for uri, asset in connection.execute(query.where(LocationRow.uri > last).limit(limit))
+                ]
+            if not rows:
+                return
+            last = rows[-1][0]
+            yield rows
+
+    def copied(self) -> list[int]:
+        """Ascending ids of the assets that have several present locations."""
+        query = select(LocationRow.asset_id).where(LocationRow.present).group_by(LocationRow.asset_id)
+        with self._read() as connection:
+            return sorted(connection.scalars(query.having(func.count() > 1)))
+
+    def perceptual_hashes(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The looks of all assets with a present location.
+
+        Returns:
+            int64 (N,), ascending asset ids; uint64 (N,), their perceptual hashes; int32 (N, 2), widths and heights.
+        """
+        columns = AppearanceRow.asset_id, AppearanceRow.perceptual_hash, AssetRow.width, AssetRow.height
+        present = exists().where(LocationRow.asset_id == AppearanceRow.asset_id, LocationRow.present)
+        query = select(*columns).join(AssetRow, AssetRow.id == AppearanceRow.asset_id).where(present)
+        query = query.where(AppearanceRow.version == APPEARANCE_VERSION).order_by(AppearanceRow.asset_id)
+        blocks = [np.empty((0, 4), np.int64)]
+        with self._read() as connection, connection.execute(query.execution_options(yield_per=50_000)) as rows:
+            blocks += [np.array([tuple(row) for row in some], np.int64) for some in rows.partitions()]
+        table = np.concatenate(blocks)
+        return table[:, 0], table[:, 1].astype(np.uint64), table[:, 2:].astype(np.int32)
+
+    def add_tags(self, tags: Mapping[int, Sequence[str]], source: TagSource) -> None:
+        """Gives assets tags, by id, beside those that they have, in one transaction."""
+        terms = [Term(asset_id, TAG, name) for asset_id, names in tags.items() for name in names]
+        with self._write() as connection:
+            add_terms(connection, terms, source)
+
+    def remove_tags(self, asset_ids: Sequence[int], names: Sequence[str]) -> None:
+        """Takes tags away that people gave; those that stand in the files stay."""
+        with self._write() as connection:
+            remove_tags(connection, asset_ids, names)
 
     def refusals(self, limit: int | None = None, after: str | None = None) -> list[Refusal]:
         """Refused files by ascending uri, from the one after `after`."""
@@ -259,6 +398,10 @@ class Catalog:
         present = func.count(case((LocationRow.present, 1)))
         gone = func.count(case((not_(LocationRow.present), 1)))
         assets = select(func.count(LocationRow.asset_id.distinct())).where(LocationRow.present)
+        undescribed = assets.where(not_(exists().where(_described(LocationRow.asset_id))))
+        has_tag = exists().where(
+            AssetTermRow.asset_id == LocationRow.asset_id, AssetTermRow.term_id == TermRow.id, TermRow.kind == TAG
+        )
         with self._read() as connection:
             locations, absent = connection.execute(select(present, gone)).one()
             return Counts(
@@ -266,6 +409,8 @@ class Catalog:
                 locations=locations,
                 gone=absent,
                 refused=connection.scalars(select(func.count()).select_from(RefusalRow)).one(),
+                undescribed=connection.scalars(undescribed).one(),
+                tagged=connection.scalars(assets.where(has_tag)).one(),
             )
 
     def _dim(self, space_id: int) -> int:
@@ -276,6 +421,10 @@ class Catalog:
                 raise CatalogError(f"The catalog has no space with the id '{space_id}'.")
             self._dims[space_id] = dim
         return self._dims[space_id]
+
+
+def _described(asset_id: ColumnElement[int] | InstrumentedAttribute[int]) -> ColumnElement[bool]:
+    return and_(AppearanceRow.asset_id == asset_id, AppearanceRow.version == APPEARANCE_VERSION)
 
 
 def _possible(asset_ids: Iterable[int]) -> list[int]:

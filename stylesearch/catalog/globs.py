@@ -10,6 +10,8 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
+from stylesearch.records import uri_of_path
+
 _PART = re.compile(r"\[[!^]?\]?[^\]/]*\]|\*+|[\s\S]")
 _RANGE = re.compile(r"([\s\S])(?:-([\s\S]))?")
 
@@ -45,11 +47,11 @@ def _translated(pattern: str) -> str:
     segments = pattern.split("/") if pattern.startswith("/") else ["**", *pattern.split("/")]
     first, *runs = [[_segment(segment) for segment in run] for run in _split(segments, "**")]
     if not runs:
-        return "/".join(first) + (r"(?:/[\s\S]+)?" if literal else "")
+        return "/".join(first) + (r"(?:[/#][\s\S]+)?" if literal else "")
     parts = ["".join(segment + "/" for segment in first)]
     parts += [f"(?>(?:[^/]*/)*?{''.join(segment + '/' for segment in run)})" for run in runs[:-1] if run]
     if runs[-1]:
-        parts.append("(?:[^/]*/)*" + "/".join(runs[-1]) + (r"(?:/[\s\S]+)?" if literal else ""))
+        parts.append("(?:[^/]*/)*" + "/".join(runs[-1]) + (r"(?:[/#][\s\S]+)?" if literal else ""))
     else:
         parts.append(r"[\s\S]+")
     return "".join(parts)
@@ -76,6 +78,8 @@ def _split(items: Sequence[str], stars: str) -> list[list[str]]:
 def _one(part: str) -> str:
     if part == "?":
         return "[^/]"
+    if part == uri_of_path("#"):
+        return f"[#{part}]"  # of a file's name, or before what lies inside it
     return _bracket(part[1:-1]) if len(part) > 1 else re.escape(part)
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Generator, Iterator, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, or_, select
 from sqlalchemy.orm import InstrumentedAttribute
 
 from stylesearch.catalog.globs import compile_globs, folder_of_glob
-from stylesearch.catalog.tables import AssetRow, LocationRow
+from stylesearch.catalog.tables import AssetRow, AssetTermRow, LocationRow, MetadataRow, TermRow
+from stylesearch.catalog.terms import CREATOR, LICENCE, SOFTWARE, TAG, folded
+from stylesearch.query import Filters
 from stylesearch.records import uri_of_path
 
 Item = TypeVar("Item")
@@ -34,27 +36,25 @@ def bounds(folder: str) -> tuple[str, str]:
 
 def at_or_below(column: InstrumentedAttribute[str], folder: str) -> ColumnElement[bool]:
     low, high = bounds(folder)
-    return or_(column == folder, and_(column >= low, column < high))
+    within = and_(column >= folder + "#", column < folder + chr(ord("#") + 1))  # an archive, say
+    return or_(column == folder, and_(column >= low, column < high), within)
 
 
-def matching(
-    connection: Connection, paths: Sequence[str], formats: Sequence[str], after: int = 0
-) -> Generator[int, None, None]:
-    """Ids, ascending and beyond `after`, of the assets with a present location that matches any of the globs and one
-    of the formats; an empty sequence lets everything pass. See `stylesearch.query.Query`.
+def matching(connection: Connection, filters: Filters, after: int = 0) -> Generator[int, None, None]:
+    """Ids, ascending and beyond `after`, of the assets with a present location that meet the filters.
 
     Close it where it is not read to its end: a cursor is open on the server until then.
     """
     query = select(LocationRow.asset_id).where(LocationRow.present, LocationRow.asset_id > after)
-    if formats:
-        wanted = [name.upper() for name in formats]
-        query = query.join(AssetRow, AssetRow.id == LocationRow.asset_id).where(func.upper(AssetRow.format).in_(wanted))
+    query = query.where(*(LocationRow.asset_id.in_(wanted) for wanted in _wanted(filters)))
+    if filters.generated is False:
+        query = query.where(LocationRow.asset_id.not_in(_generated()))
     query = query.order_by(LocationRow.asset_id).execution_options(yield_per=10_000)
-    if not paths:
+    if not filters.paths:
         with connection.scalars(query.distinct()) as ids:
             yield from ids
         return
-    patterns = [uri_of_path(pattern) for pattern in paths]
+    patterns = [uri_of_path(pattern) for pattern in filters.paths]
     folders = [folder_of_glob(pattern) for pattern in patterns]
     if None not in folders:
         query = query.where(or_(*(at_or_below(LocationRow.uri, folder) for folder in folders if folder is not None)))
@@ -65,3 +65,30 @@ def matching(
             if asset_id != previous and matches(unicodedata.normalize("NFC", uri)):
                 previous = asset_id
                 yield asset_id
+
+
+def _wanted(filters: Filters) -> Iterator[Select[Any]]:
+    """The assets that meet each of the filters that look at no path."""
+    if filters.formats:
+        yield select(AssetRow.id).where(AssetRow.format.in_(filters.formats))
+    if filters.tags:
+        yield _having(TermRow.kind == TAG, TermRow.folded.in_([folded(tag) for tag in filters.tags]))
+    for kind, words in ((CREATOR, filters.creators), (LICENCE, filters.licences), (SOFTWARE, filters.software)):
+        if words:
+            within = or_(*(TermRow.folded.contains(folded(word), autoescape=True) for word in words))
+            yield _having(TermRow.kind == kind, within)
+    first, last = filters.years
+    if first is not None:
+        yield select(MetadataRow.asset_id).where(MetadataRow.year >= first)
+    if last is not None:
+        yield select(MetadataRow.asset_id).where(MetadataRow.year <= last)
+    if filters.generated:
+        yield _generated()
+
+
+def _having(*terms: ColumnElement[bool]) -> Select[Any]:
+    return select(AssetTermRow.asset_id).where(AssetTermRow.term_id.in_(select(TermRow.id).where(*terms)))
+
+
+def _generated() -> Select[Any]:
+    return select(MetadataRow.asset_id).where(MetadataRow.generated)

@@ -17,9 +17,7 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Connection,
-    Text,
     and_,
-    bindparam,
     case,
     delete,
     exists,
@@ -35,7 +33,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import InstrumentedAttribute
 
-from stylesearch.catalog.selection import at_or_below, bounds, chunks
+from stylesearch.catalog.describing import describe
+from stylesearch.catalog.selection import at_or_below, chunks
 from stylesearch.catalog.tables import (
     AssetRow,
     Base,
@@ -99,6 +98,7 @@ def write(connection: Connection, space_id: int, scan_id: int, batch: Batch, pac
         connection, [*(file.stat.uri for file in batch.indexed), *(file.stat.uri for file in batch.refused)]
     )
     asset_ids = _add_assets(connection, batch.indexed)
+    describe(connection, batch.indexed, asset_ids)
     _place(connection, scan_id, batch.indexed, asset_ids)
     _add_vectors(connection, space_id, {asset_ids[sha256]: data for sha256, data in packed.items()})
     _refuse(connection, scan_id, batch.refused)
@@ -144,17 +144,10 @@ def _turn(connection: Connection, asset_ids: Sequence[int], live: bool) -> None:
 
 def _spare(connection: Connection, scan_id: int, folders: Sequence[str]) -> None:
     """What lies where the scan could not look counts as seen."""
-    if not folders:
-        return
-    for table in (LocationRow, RefusalRow):
-        low, high, here = (bindparam(name, type_=Text) for name in ("low", "high", "here"))
-        statement = (
-            update(table)
-            .where(or_(table.uri == here, and_(table.uri >= low, table.uri < high)), table.scan_id < scan_id)
-            .values(scan_id=scan_id)
-        )
-        rows = [dict(zip(("low", "high"), bounds(folder), strict=True), here=folder) for folder in folders]
-        connection.execute(statement, rows)
+    for folder in folders:
+        for table in (LocationRow, RefusalRow):
+            spared = update(table).where(at_or_below(table.uri, folder), table.scan_id < scan_id)
+            connection.execute(spared.values(scan_id=scan_id))
 
 
 def _assets_at(connection: Connection, uris: Sequence[str]) -> set[int]:

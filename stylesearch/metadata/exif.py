@@ -26,8 +26,8 @@ def read_exif(data: bytes) -> tuple[dict[str, object], dict[str, str], dict[int,
     """Reads a TIFF structure, with or without EXIF's header before it.
 
     Returns:
-        fields by the names of `records.Metadata`; texts in which image generators keep their parameters ("user_comment",
-        "prompt", "workflow"); the packets inside, by `XMP_TAG` and `IPTC_TAG`.
+        fields by the names of `records.Metadata`; texts in which image generators keep their parameters
+        ("user_comment", "prompt", "workflow"); the packets inside, by `XMP_TAG` and `IPTC_TAG`.
 
     Raises:
         whatever Pillow raises for bytes that make no sense.

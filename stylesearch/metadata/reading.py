@@ -6,13 +6,13 @@ import io
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import TypeVar
 
 from PIL import AvifImagePlugin, JpegImagePlugin, WebPImagePlugin
+from PIL.Image import Image
 
 from stylesearch.errors import ImageError
-from stylesearch.files import open_file
+from stylesearch.files import is_remote, open_file
 from stylesearch.metadata.exif import IPTC_TAG, XMP_TAG, read_exif
 from stylesearch.metadata.generation import generation_of
 from stylesearch.metadata.iptc import (
@@ -25,11 +25,11 @@ from stylesearch.metadata.iptc import (
 from stylesearch.metadata.png import XMP_KEYWORD, read_png
 from stylesearch.metadata.text import KEYWORD, LINE, MOST_CREATORS, MOST_KEYWORDS, line, lines, paragraph, year_of
 from stylesearch.metadata.xmp import MOST_BYTES, find_packet, read_xmp
-from stylesearch.records import Limits, Metadata
+from stylesearch.records import Limits, Metadata, divide_uri, path_of_uri
 
 Found = TypeVar("Found")
 
-_WITH_PILLOW = {
+_WITH_PILLOW: dict[str, Callable[[io.BytesIO], Image]] = {
     "AVIF": AvifImagePlugin.AvifImageFile,
     "JPEG": JpegImagePlugin.JpegImageFile,
     "WEBP": WebPImagePlugin.WebPImageFile,
@@ -50,7 +50,7 @@ _PNG_KEYWORDS = {
 
 
 def read_metadata(data: bytes, format: str, sidecar: bytes | None = None) -> Metadata:
-    """What a file says about its picture. Metadata that makes no sense is left out, and noted; nothing is raised for it.
+    """What a file says about its picture. Metadata that makes no sense is left out, and noted; nothing is raised.
 
     Where several sources have a field, the sidecar counts first, then XMP, IPTC, EXIF and PNG's texts, in the spirit of
     the "Guidelines for Handling Image Metadata" of the Metadata Working Group (2.0, 2010).
@@ -68,8 +68,16 @@ def read_metadata(data: bytes, format: str, sidecar: bytes | None = None) -> Met
     return _record(reading, generation)
 
 
-def read_sidecar(path: str) -> bytes | None:
-    """The XMP file beside a picture, `NAME.EXT.xmp` or `NAME.xmp`; None where there is none that can be read."""
+def read_sidecar(uri: str) -> bytes | None:
+    """The XMP file beside a picture, `NAME.EXT.xmp` or `NAME.xmp`; None where there is none that can be read.
+
+    Args:
+        uri: of the picture, or of a page of it. Beside remote files and inside archives nothing is looked for.
+    """
+    base, inside = divide_uri(uri)
+    if is_remote(base) or any(step.key not in ("page", "t") for step in inside):
+        return None
+    path = path_of_uri(base)
     stem, _ = os.path.splitext(path)  # noqa: PTH122
     for candidate in (f"{path}.xmp", f"{stem}.xmp", f"{path}.XMP", f"{stem}.XMP"):
         try:
@@ -114,8 +122,8 @@ class _Reading:
         exif_fields: dict[str, object] = {}
         inner: dict[int, bytes] = {}
         if exif := packets.get("exif"):
-            exif_fields, texts, inner = self.attempt("EXIF", read_exif, exif) or ({}, {}, {})
-            self.texts.update(texts)
+            exif_fields, comments, inner = self.attempt("EXIF", read_exif, exif) or ({}, {}, {})
+            self.texts.update(comments)
         if isinstance(texts := packets.get("texts"), dict):
             self.texts = texts | self.texts
         if xmp := packets.get("xmp") or inner.get(XMP_TAG):

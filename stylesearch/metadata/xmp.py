@@ -7,7 +7,7 @@ Creative Commons' ccREL.
 from __future__ import annotations
 
 import re
-import xml.etree.ElementTree as ET  # noqa: S405 - to write; what is read goes through defusedxml
+import xml.etree.ElementTree as ET  # to write; what is read goes through defusedxml
 from collections.abc import Iterable
 
 from defusedxml.ElementTree import fromstring
@@ -121,15 +121,16 @@ def xmp_sidecar(metadata: Metadata, tags: Iterable[str]) -> bytes:
             ET.SubElement(node, _name("xmpRights:WebStatement")).text = metadata.licence
         else:
             _add_list(node, "xmpRights:UsageTerms", "rdf:Alt", [metadata.licence], {_LANGUAGE: "x-default"})
-    for name, text in (
+    plain = (
         ("photoshop:DateCreated", metadata.date),
         ("xmp:CreatorTool", metadata.software),
         ("Iptc4xmpExt:DigitalSourceType", metadata.source_type and _DIGITAL_SOURCE_TYPES + metadata.source_type),
         ("Iptc4xmpExt:AISystemUsed", metadata.generation.get("tool")),
         ("Iptc4xmpExt:AIPromptInformation", metadata.generation.get("prompt")),
-    ):
-        if text:
-            ET.SubElement(node, _name(name)).text = str(text)
+    )
+    for name, value in plain:
+        if value:
+            ET.SubElement(node, _name(name)).text = str(value)
     ET.indent(root, " ")
     header = '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>\n'  # the constant of ISO 16684-1, 7.3.2
     return (header + ET.tostring(root, encoding="unicode") + '\n<?xpacket end="w"?>\n').encode()

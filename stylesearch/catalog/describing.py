@@ -1,0 +1,166 @@
+"""What describes an asset, to rows and back: metadata, terms and appearance. The caller owns the transaction."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, cast
+
+import numpy as np
+from sqlalchemy import Connection, Row, delete, insert, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from stylesearch.catalog.selection import chunks
+from stylesearch.catalog.tables import AppearanceRow, AssetTermRow, Base, MetadataRow, TermRow
+from stylesearch.catalog.terms import CREATOR, LICENCE, LONGEST, SOFTWARE, TAG, folded
+from stylesearch.records import APPEARANCE_VERSION, Appearance, Colour, IndexedFile, Metadata, TagSource
+
+
+class Term(NamedTuple):
+    """A word or name that an asset is found by."""
+
+    asset_id: int
+    kind: str
+    name: str
+
+
+def describe(connection: Connection, files: Iterable[IndexedFile], asset_ids: Mapping[str, int]) -> None:
+    """Writes what the decoder found; takes the place of what an earlier run has found. Tags of people stay."""
+    fresh = {asset_ids[file.sha256]: file for file in files if file.appearance is not None}
+    for some in chunks(list(fresh)):
+        for table in (MetadataRow, AppearanceRow):
+            connection.execute(delete(table).where(table.asset_id.in_(some)))
+        of_files = AssetTermRow.asset_id.in_(some), AssetTermRow.source == "file"
+        connection.execute(delete(AssetTermRow).where(*of_files))
+    appearances = [
+        _appearance_columns(asset_id, file.appearance)
+        for asset_id, file in fresh.items()
+        if file.appearance is not None
+    ]
+    said = {asset_id: file.metadata for asset_id, file in fresh.items() if file.metadata not in (None, Metadata())}
+    metadata = [_metadata_columns(asset_id, found) for asset_id, found in said.items() if found is not None]
+    for table, rows in ((AppearanceRow, appearances), (MetadataRow, metadata)):
+        if rows:
+            connection.execute(insert(table), rows)
+    terms = [term for asset_id, found in said.items() if found is not None for term in _terms_of(asset_id, found)]
+    add_terms(connection, terms, "file")
+
+
+def add_terms(connection: Connection, terms: Sequence[Term], source: TagSource) -> None:
+    """Gives assets terms that they may have already."""
+    ids = _term_ids(connection, {(term.kind, folded(term.name)): term.name for term in terms})
+    rows = {(term.asset_id, ids[term.kind, folded(term.name)]) for term in terms}
+    if rows:
+        statement = _insert(connection, AssetTermRow).on_conflict_do_nothing()
+        columns = [{"asset_id": asset_id, "term_id": term_id, "source": source} for asset_id, term_id in sorted(rows)]
+        connection.execute(statement, columns)
+
+
+def remove_tags(connection: Connection, asset_ids: Sequence[int], names: Sequence[str]) -> None:
+    """Takes tags away that people gave; those of files come back with every run, and stay."""
+    wanted = select(TermRow.id).where(TermRow.kind == TAG, TermRow.folded.in_([folded(name) for name in names]))
+    for some in chunks(asset_ids):
+        theirs = AssetTermRow.asset_id.in_(some), AssetTermRow.source != "file", AssetTermRow.term_id.in_(wanted)
+        connection.execute(delete(AssetTermRow).where(*theirs))
+
+
+def read_metadata(connection: Connection, ids: Sequence[int]) -> dict[int, Metadata]:
+    """By asset id; keywords are among the tags. Assets whose file says nothing are left out."""
+    found: dict[int, Metadata] = {}
+    for some in chunks(ids):
+        query = select(MetadataRow.__table__).where(MetadataRow.asset_id.in_(some))
+        found.update((row.asset_id, _metadata(row)) for row in connection.execute(query))
+    return found
+
+
+def read_tags(connection: Connection, ids: Sequence[int]) -> dict[int, dict[str, tuple[TagSource, ...]]]:
+    """By asset id and name, in the order of the alphabet, who says so."""
+    tags: dict[int, dict[str, tuple[TagSource, ...]]] = {}
+    query = select(AssetTermRow.asset_id, TermRow.name, AssetTermRow.source, TermRow.folded)
+    query = query.join(TermRow, TermRow.id == AssetTermRow.term_id).where(TermRow.kind == TAG)
+    for some in chunks(ids):
+        rows = connection.execute(query.where(AssetTermRow.asset_id.in_(some))).all()
+        for asset_id, name, source, _ in sorted(rows, key=lambda row: (row.asset_id, row.folded, row.source)):
+            own = tags.setdefault(asset_id, {})
+            own[name] = (*own.get(name, ()), cast(TagSource, source))
+    return tags
+
+
+def read_appearances(connection: Connection, ids: Sequence[int]) -> dict[int, Appearance]:
+    """By asset id; those of an older version are left out."""
+    found: dict[int, Appearance] = {}
+    query = select(AppearanceRow.asset_id, AppearanceRow.palette, AppearanceRow.perceptual_hash)
+    query = query.where(AppearanceRow.version == APPEARANCE_VERSION)
+    for some in chunks(ids):
+        for asset_id, palette, signed in connection.execute(query.where(AppearanceRow.asset_id.in_(some))):
+            colours = np.frombuffer(palette, "<f2").reshape(-1, 4).tolist()
+            found[asset_id] = Appearance(tuple(Colour(*colour) for colour in colours), signed % 2**64)
+    return found
+
+
+def _appearance_columns(asset_id: int, appearance: Appearance) -> dict[str, object]:
+    return {
+        "asset_id": asset_id,
+        "version": APPEARANCE_VERSION,
+        "palette": np.array(appearance.palette, "<f2").tobytes(),
+        # No database has unsigned numbers of 64 bits in common.
+        "perceptual_hash": appearance.perceptual_hash - (2**64 if appearance.perceptual_hash >= 2**63 else 0),
+    }
+
+
+def _metadata_columns(asset_id: int, metadata: Metadata) -> dict[str, object]:
+    plain = ("title", "description", "rights", "licence", "date", "year", "software", "source_type", "generated")
+    lists = {"creators": metadata.creators, "generation": dict(metadata.generation), "notes": metadata.notes}
+    return {
+        "asset_id": asset_id,
+        **{name: getattr(metadata, name) for name in plain},
+        **{name: json.dumps(value, ensure_ascii=False) for name, value in lists.items()},
+    }
+
+
+def _metadata(row: Row[Any]) -> Metadata:
+    return Metadata(
+        title=row.title,
+        description=row.description,
+        creators=tuple(json.loads(row.creators)),
+        rights=row.rights,
+        licence=row.licence,
+        date=row.date,
+        year=row.year,
+        software=row.software,
+        source_type=row.source_type,
+        generation=json.loads(row.generation),
+        notes=tuple(json.loads(row.notes)),
+    )
+
+
+def _terms_of(asset_id: int, metadata: Metadata) -> list[Term]:
+    kinds = {
+        TAG: metadata.keywords,
+        CREATOR: metadata.creators,
+        LICENCE: (metadata.licence, metadata.rights),
+        SOFTWARE: (metadata.software,),
+    }
+    return [Term(asset_id, kind, name) for kind, names in kinds.items() for name in names if name]
+
+
+def _term_ids(connection: Connection, names: Mapping[tuple[str, str], str]) -> dict[tuple[str, str], int]:
+    """The id of each term, by kind and folded name; those that the catalog lacked are added."""
+    ids: dict[tuple[str, str], int] = {}
+    columns = TermRow.kind, TermRow.folded, TermRow.id
+    for some in chunks(list(names)):
+        query = select(*columns).where(TermRow.folded.in_({fold for _, fold in some}))
+        ids.update(((kind, fold), term_id) for kind, fold, term_id in connection.execute(query))
+    rows = [
+        {"kind": kind, "folded": fold, "name": name[:LONGEST]}
+        for (kind, fold), name in names.items()
+        if (kind, fold) not in ids
+    ]
+    if rows:
+        added = connection.execute(insert(TermRow).returning(*columns), rows)
+        ids.update(((kind, fold), term_id) for kind, fold, term_id in added)
+    return ids
+
+
+def _insert(connection: Connection, table: type[Base]) -> sqlite.Insert | postgresql.Insert:
+    return sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)
