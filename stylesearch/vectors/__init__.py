@@ -11,6 +11,7 @@ from stylesearch.vectors.base import Neighbours, VectorIndex
 from stylesearch.vectors.exact import ExactIndex
 from stylesearch.vectors.faiss_index import FaissIndex
 from stylesearch.vectors.flat import FlatIndex
+from stylesearch.vectors.qdrant_index import QdrantIndex
 
 __all__ = ["Neighbours", "VectorIndex", "open_index"]
 
@@ -19,14 +20,15 @@ def open_index(kind: IndexKind, path: Path, dim: int) -> VectorIndex:
     """The index that lies at `path`, or an empty one where nothing lies there.
 
     Args:
-        kind: "exact", "faiss", or "auto" (FAISS where it is installed); all read the same file.
-        path: file of the index.
+        kind: "exact", "faiss", or "auto" (FAISS where it is installed), which read the same file; "qdrant", which
+            keeps a folder instead.
+        path: file, or folder, of the index.
         dim: length of a vector of the space.
 
     Raises:
         VectorIndexError: the file is damaged, of another kind or version, or cannot be read.
         SpaceMismatchError: it holds vectors of another length.
-        MissingDependencyError: FAISS is asked for and not installed.
+        MissingDependencyError: FAISS or Qdrant is asked for and not installed.
     """
     if not path.exists():
         return new_index(kind, dim)
@@ -44,7 +46,12 @@ def new_index(kind: IndexKind, dim: int) -> VectorIndex:
     return _engine(kind)(dim)
 
 
-def _engine(kind: IndexKind) -> type[FlatIndex]:
+def _engine(kind: IndexKind) -> type[FlatIndex] | type[QdrantIndex]:
     if kind == "auto":
         kind = "faiss" if find_spec("faiss") else "exact"
-    return FaissIndex if kind == "faiss" else ExactIndex
+    engines: dict[IndexKind, type[FlatIndex] | type[QdrantIndex]] = {
+        "exact": ExactIndex,
+        "faiss": FaissIndex,
+        "qdrant": QdrantIndex,
+    }
+    return engines[kind]

@@ -60,13 +60,8 @@ class VectorTable:
         New ids above all present ones cost their own copy only. Any other change copies the table once, so such changes
         come best in few large stretches. Only the newest table may be followed by another.
         """
-        ids, from_end = np.unique(changes.asset_ids[::-1], return_index=True)
-        last = len(changes.asset_ids) - 1 - from_end
-        live = changes.live[last]
-        new_ids = ids[live].astype(np.int64)
-        new_vectors = unit_rows(changes.vectors[last[live]], self.dim, "A vector of the catalog")
-
-        keep = ~self.mask(ids)
+        dead, new_ids, new_vectors = last_words(changes, self.dim)
+        keep = ~self.mask(np.concatenate([dead, new_ids]))
         if keep.all() and (not len(self) or not len(new_ids) or new_ids[0] > self.ids[-1]):
             return self._appended(new_ids, new_vectors, changes)
         return self._merged(keep, new_ids, new_vectors, changes)
@@ -109,11 +104,35 @@ class VectorTable:
         row, nor on the other rows and queries, as with float32 matrix products.
         """
         result = np.empty(len(rows), np.float32)
-        wide = query.astype(np.float64)
-        for start in range(0, len(rows), BLOCK_ROWS):
+        for start in range(0, len(rows), BLOCK_ROWS):  # in blocks: a fancy index makes a copy
             block = slice(start, start + BLOCK_ROWS)
-            result[block] = (self.vectors[rows[block]] * wide).sum(axis=1)
-        return np.clip(result, -1, 1, out=result)
+            result[block] = cosines_of(query, self.vectors[rows[block]])
+        return result
+
+
+def cosines_of(query: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+    """float32 (N,) cosines in [-1, 1] between `query`, float32 (D,), and `vectors`, float32 (N, D).
+
+    As `VectorTable.cosines`.
+    """
+    result: np.ndarray = (vectors * query.astype(np.float64)).sum(axis=1).astype(np.float32)
+    np.clip(result, -1, 1, out=result)
+    return result
+
+
+def last_words(changes: Changes, dim: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What is left of `changes` where an id is given several times: the last one counts.
+
+    Returns:
+        int64 ids to remove; int64 (N,) ids to add or replace; float32 (N, dim) their vectors. Ids ascend, each once.
+
+    Raises:
+        SpaceMismatchError, VectorIndexError: see `unit_rows`.
+    """
+    ids, from_end = np.unique(changes.asset_ids[::-1], return_index=True)
+    last = len(changes.asset_ids) - 1 - from_end
+    live, ids = changes.live[last], ids.astype(np.int64)
+    return ids[~live], ids[live], unit_rows(changes.vectors[last[live]], dim, "A vector of the catalog")
 
 
 def unit_rows(vectors: np.ndarray, dim: int, what: str) -> np.ndarray:
