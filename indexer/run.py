@@ -50,7 +50,7 @@ def index(
     thumbnails: Path,
     settings: Settings,
     rules: Rules | None = None,
-    names: Iterable[str] | None = None,
+    sources: Sequence[Source] = (),
     batch_size: int = 32,
     retry_failed: bool = False,
     reread_metadata: bool = False,
@@ -67,7 +67,7 @@ def index(
         thumbnails: folder for them; named by content. Marked as a cache, which a scan of a folder above it leaves out.
         settings: worker processes and size caps.
         rules: what is looked at below the roots.
-        names: further files, as they arrive; see `indexer.sources.names`.
+        sources: further ones, beside those of the roots.
         batch_size: pictures that are encoded together; halved where memory is short.
         retry_failed: try refused files again even if they have not changed.
         reread_metadata: read the metadata of files that have not changed again, which sees sidecars that have; nothing
@@ -85,7 +85,7 @@ def index(
         LibraryError: a thumbnail cannot be written.
     """
     stop = stop or threading.Event()
-    sources = sources_of(roots, settings.limits, stop, rules, names)
+    sources = [*sources_of(roots, settings.limits, stop, rules), *sources]
     _mark_as_cache(thumbnails)
     report = Report()
     outbox = Outbox(catalog, catalog.ensure_space(encoder.space()))

@@ -46,8 +46,8 @@ def uri_of(text: str | os.PathLike[str]) -> str:
     """
     text = os.fspath(text)
     if text.lower().startswith("file://"):
-        path, *inside = text[len("file://") :].split("#")
-        return "#".join([uri_of_path(unquote(path, errors="surrogateescape")), *inside])
+        path, *fragments = text[len("file://") :].split("#")
+        return "#".join([uri_of_path(unquote(path, errors="surrogateescape")), *fragments])
     if _SCHEME.match(text):
         remote, inside = _at_fragment(text)
         return (remote if remote.lower().startswith("http") else uri_of_path(remote)) + inside

@@ -20,11 +20,11 @@ from stylesearch.catalog import Catalog, absolute_url, sqlite_url
 from stylesearch.encoders import DEFAULT_ENCODER, load_encoder
 from stylesearch.encoders.base import Encoder
 from stylesearch.errors import ImageError, LibraryError, SpaceMismatchError, VectorIndexError
-from stylesearch.files import read_bytes
+from stylesearch.files import read_bytes, uri_of
 from stylesearch.images import read_image
 from stylesearch.images import thumbnail as thumbnail_of
 from stylesearch.query import Filters, Query
-from stylesearch.records import Asset, Counts, Hit, Refusal, Space, uri_of_path
+from stylesearch.records import Asset, Counts, Hit, Refusal, Space
 from stylesearch.references import LoadedReference, ReferenceReader
 from stylesearch.search import combine, to_hits
 from stylesearch.settings import LIBRARY_FILE, IndexKind, LibrarySettings, Settings
@@ -316,7 +316,7 @@ class Library:
         For a folder that was renamed, emptied or taken away, which no run of the indexer can tell from a disk that is
         not mounted. No file is touched, and what is indexed again comes back without being encoded.
         """
-        return self.catalog.forget(uri_of_path(os.path.abspath(Path(path).expanduser())))  # noqa: PTH100 - as the indexer
+        return self.catalog.forget(uri_of(path).rstrip("/") or "/")
 
     def refusals(self) -> list[Refusal]:
         """Every file that could not be used, with its reason."""

@@ -109,7 +109,7 @@ def store_errors() -> Iterator[None]:
         raise ImageError("missing", "There is no such object, or no such bucket.") from exc
     except IsADirectoryError as exc:
         raise ImageError("not-a-file", "This is a folder, not a file.") from exc
-    except Exception as exc:  # noqa: BLE001 - each filesystem has errors of its own, also beyond OSError
+    except Exception as exc:  # each filesystem has errors of its own, also beyond OSError
         raise ImageError("unreadable", f"The store refuses to read it ({type(exc).__name__}: {exc}).") from exc
 
 

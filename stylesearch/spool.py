@@ -60,7 +60,7 @@ def spooled(kind: Kind, identity: str, make: Callable[[Path], None]) -> Buffered
     except OSError as exc:
         raise ImageError(
             "unreadable",
-            f"The cache folder '{folder}' cannot be written ({exc.strerror}). Set XDG_CACHE_HOME to one with more room.",
+            f"The cache folder '{folder}' cannot be written ({exc.strerror}). Set XDG_CACHE_HOME.",
         ) from exc
 
 

@@ -56,6 +56,19 @@ def fetch(url: str, limits: Limits, *, accept: str = "*/*") -> bytes:
     return data.getvalue()
 
 
+def first_bytes(url: str, count: int) -> bytes:
+    """The beginning of what lies at an address.
+
+    Raises:
+        ImageError: "missing" or "unreadable".
+    """
+    try:
+        with _answer("GET", url, {"Range": f"bytes=0-{count - 1}", "Accept": "*/*"}) as answer:
+            return answer.read(count)
+    except (ProtocolError, ReadTimeoutError) as exc:
+        raise ImageError("unreadable", f"The server breaks off ({exc}).") from exc
+
+
 def head(url: str) -> FileStat:
     """Size and time as far as the server tells them.
 

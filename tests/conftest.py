@@ -41,6 +41,15 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
     return _nothing_left_out((yield))
 
 
+@pytest.fixture(autouse=True, scope="session")
+def cache_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The user's cache folder is left alone."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("cache")
+        patch.setenv("XDG_CACHE_HOME", str(folder))
+        yield folder
+
+
 @pytest.fixture(scope="session")
 def postgres_socket() -> Iterator[str]:
     """Folder of the socket of a PostgreSQL server that lives as long as the tests."""

@@ -24,7 +24,7 @@ from PIL import Image
 from indexer.interrupt import stop_on_interrupt
 from indexer.report import Progress
 from indexer.run import index
-from indexer.scan import Scan, scans_of
+from indexer.sources import Source, sources_of
 from stylesearch.errors import EncoderError, LibraryError, UsageError
 from stylesearch.images import load_pixels
 from stylesearch.library import Library
@@ -393,10 +393,10 @@ def test_query_and_index_see_the_same_pixels(tmp_path: Path) -> None:
 def test_scan_runs_ahead_of_a_slow_consumer(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("indexer.run.CHUNK", 4)
     bench.draw(*names(40))
-    scans: list[Scan] = []
+    scans: list[Source] = []
 
-    def keep(*arguments: Any) -> list[Scan]:
-        scans.extend(scans_of(*arguments))
+    def keep(*arguments: Any) -> list[Source]:
+        scans.extend(sources_of(*arguments))
         return scans
 
     def look(progress: Progress) -> None:
@@ -405,6 +405,6 @@ def test_scan_runs_ahead_of_a_slow_consumer(bench: Bench, monkeypatch: pytest.Mo
             assert time.monotonic() < deadline, "the scan waits for its consumer"
             time.sleep(0.01)
 
-    monkeypatch.setattr("indexer.run.scans_of", keep)
+    monkeypatch.setattr("indexer.run.sources_of", keep)
     bench.index(progress=look)
     assert scans[0].files == 40

@@ -12,18 +12,18 @@ import pytest
 from indexing import ordinary_user
 from pictures import draw, encode
 
-from indexer.scan import CACHE_SIGNATURE, CACHE_TAG, Scan, scans_of
+from indexer.sources import CACHE_SIGNATURE, CACHE_TAG, Source, sources_of
 from stylesearch.errors import UsageError
 from stylesearch.records import FileStat, Limits, Refusal, path_of_uri
 
 PNG = encode(draw(), "PNG")
 
 
-def scan(*roots: Path) -> list[Scan]:
-    return scans_of(roots, Limits(), threading.Event())
+def scan(*roots: Path) -> list[Source]:
+    return sources_of(roots, Limits(), threading.Event())
 
 
-def walk(root: Path) -> tuple[list[str], Mapping[str, str], Scan]:
+def walk(root: Path) -> tuple[list[str], Mapping[str, str], Source]:
     """Relative paths of the files found, reasons by relative path, and the scan itself."""
     (one,) = scan(root)
     found = list(one)
@@ -107,12 +107,9 @@ def test_names_that_are_not_utf8(tmp_path: Path) -> None:
 def test_roots_within_roots_are_walked_once(tmp_path: Path) -> None:
     write(tmp_path, "a/b/1.png", "a/2.png", "c/3.png", "c/4.png")
     scans = scan(tmp_path / "a", tmp_path / "a" / "b", tmp_path / "a" / "b" / "..", tmp_path / "a" / "2.png")
-    assert [one.paths for one in scans] == [[str(tmp_path / "a")]]
+    assert [one.root for one in scans] == [str(tmp_path / "a")]
     scans = scan(tmp_path / "c" / "4.png", tmp_path / "a", tmp_path / "c" / "3.png")
-    assert [one.paths for one in scans] == [
-        [str(tmp_path / "a")],
-        [str(tmp_path / "c" / "3.png"), str(tmp_path / "c" / "4.png")],
-    ]
+    assert [one.root for one in scans] == [str(tmp_path / "a"), "list:"]
     assert [len(list(one)) for one in scans] == [2, 2]
     assert len(scan(tmp_path / "a", tmp_path / "c", tmp_path / "a")) == 2
 
@@ -132,7 +129,7 @@ def test_root_that_does_not_exist(tmp_path: Path) -> None:
 def test_stopped_walk_is_not_finished(tmp_path: Path) -> None:
     write(tmp_path, "a/1.png", "b/1.png")
     stop = threading.Event()
-    (one,) = scans_of([tmp_path], Limits(), stop)
+    (one,) = sources_of([tmp_path], Limits(), stop)
     walking = iter(one)
     next(walking)
     stop.set()

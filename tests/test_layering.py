@@ -24,14 +24,18 @@ LAYERS = [
     [
         "stylesearch.settings",
         "stylesearch.appearance",
+        "stylesearch.containers",
         "stylesearch.images",
         "stylesearch.colour",
         "stylesearch.files",
         "stylesearch.formats",
         "stylesearch.metadata",
         "stylesearch.palette",
+        "stylesearch.remote",
+        "stylesearch.spool",
         "stylesearch.thumbnails",
         "stylesearch.decoders",
+        "stylesearch.web",
     ],
     ["stylesearch.catalog", "stylesearch.encoders", "stylesearch.masking", "stylesearch.vectors"],
     [

@@ -23,7 +23,7 @@ from benchmarks.speed.peers import PEERS, run_peer
 from benchmarks.speed.result import Part, Row
 from indexer.decode import Prepared, decode_file
 from indexer.run import FILE_SECONDS, index
-from indexer.scan import scans_of
+from indexer.sources import sources_of
 from indexer.workers import DecodeWorkers, Pending
 from stylesearch.catalog import Catalog, sqlite_url
 from stylesearch.encoders import load_encoder
@@ -117,7 +117,7 @@ def _linked(source: Path, count: int, target: Path) -> Path:
 
 
 def _files(root: Path) -> list[FileStat]:
-    (scan,) = scans_of([root], Settings.from_environment().limits, threading.Event())
+    (scan,) = sources_of([root], Settings.from_environment().limits, threading.Event())
     return [found for found in scan if isinstance(found, FileStat)]
 
 

@@ -177,9 +177,8 @@ class Catalog:
     def has_any(self, root_uri: str) -> bool:
         """Whether a present location lies at or below the root."""
         with self._read() as connection:
-            return connection.scalar(
-                select(exists().where(LocationRow.present, at_or_below(LocationRow.uri, root_uri)))
-            )
+            here = exists().where(LocationRow.present, at_or_below(LocationRow.uri, root_uri))
+            return connection.scalars(select(here)).one()
 
     def forget(self, uri: str) -> int:
         """Marks every location at or below `uri` as gone, as `finish_scan` does; returns how many went."""

@@ -126,10 +126,16 @@ def errors(
         typer.echo(f"{len(rows):,} refused. Try them again with: {again}", err=True)
 
 
-@app.command(epilog=examples("stylesearch forget ~/Pictures/old", "stylesearch forget /mnt/scans --library archive"))
+@app.command(
+    epilog=examples(
+        "stylesearch forget ~/Pictures/old",
+        "stylesearch forget /mnt/scans --library archive",
+        "stylesearch forget s3://bucket/scans",
+    )
+)
 def forget(
     paths: Annotated[
-        list[Path], typer.Argument(metavar="PATH", help="Folders and files, whether or not they are still there.")
+        list[str], typer.Argument(metavar="PATH", help="Folders, files and uris, whether or not they are still there.")
     ],
     library: LibraryOption = None,
     as_json: JsonOption = False,

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 )
 def search(
     references: Annotated[
-        list[str] | None, typer.Argument(metavar="REFERENCE", help="Image files, or id:N for a picture of the library.")
+        list[str] | None,
+        typer.Argument(metavar="REFERENCE", help="Image files, uris, or id:N for a picture of the library."),
     ] = None,
     text: Annotated[
         list[str] | None, typer.Option("--text", "-t", help="The style in words, alone or with references. Repeatable.")

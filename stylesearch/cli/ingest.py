@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -19,62 +22,151 @@ from stylesearch.cli.app import (
     print_json,
     with_library,
 )
+from stylesearch.errors import UsageError
 
 if TYPE_CHECKING:
+    import threading
+
     from indexer.report import Report
+    from indexer.sources import Rules
+    from indexer.watch import Watcher
+    from stylesearch.records import Limits
+
+# As in `indexer.sources`, which `--help` has no time to import.
+Links = Literal["files", "follow", "none"]
 
 
 @app.command(
     epilog=examples(
         "stylesearch index ~/Pictures",
-        "stylesearch index /mnt/scans /mnt/posters --library archive",
+        "stylesearch index /mnt/scans /mnt/posters.zip --library archive",
+        "stylesearch index ~/Pictures --exclude drafts/ --exclude '*.psd'",
+        "find /mnt -name '*.tif' -print0 | stylesearch index -",
+        "stylesearch index s3://bucket/scans https://museum.example/iiif/manifest.json",
+        "stylesearch index ~/Pictures --watch",
         "stylesearch index ~/Pictures --retry-failed --json",
     )
 )
 def index(
     paths: Annotated[
-        list[Path], typer.Argument(metavar="PATH", help="Folders and files. They are read, never changed.")
-    ],
+        list[str] | None,
+        typer.Argument(
+            metavar="PATH",
+            help="Folders, files, archives, IIIF manifests, s3:// and https:// uris; - reads names from standard "
+            "input. They are read, never changed.",
+        ),
+    ] = None,
     library: LibraryOption = None,
+    include: Annotated[
+        list[str] | None,
+        typer.Option(help="Only files that match, as in a .gitignore, such as '*.tif' or 'posters/'. Repeatable."),
+    ] = None,
+    exclude: Annotated[
+        list[str] | None, typer.Option(help="Leave out what matches, as in a .gitignore. Repeatable.")
+    ] = None,
+    links: Annotated[
+        Links, typer.Option(help="Which symbolic links to follow: those to files, all (follow), or none.")
+    ] = "files",
+    hidden: Annotated[bool, typer.Option("--hidden", help="Look at hidden files and folders, too.")] = False,
+    archives: Annotated[
+        bool, typer.Option("--archives/--no-archives", help="Look into ZIP, TAR and Parquet files.")
+    ] = True,
+    files_from: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE", help="Also the files that are named here, one a line or NUL-separated; - for stdin."
+        ),
+    ] = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Stay, and follow what changes in the folders, until Ctrl-C.")
+    ] = False,
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Try files again that were refused and have not changed since.")
     ] = False,
     batch_size: Annotated[int, typer.Option(help="Pictures that are encoded together.", min=1)] = 32,
     as_json: JsonOption = False,
 ) -> None:
-    """Index folders: everything new, changed or moved since the last run.
+    """Index folders and other places: everything new, changed or moved since the last run.
 
     Left out are hidden files and folders, folders marked as caches (CACHEDIR.TAG), and links to folders, unless they
-    are named themselves.
+    are named themselves. What --include and --exclude leave out stays in the library as it is.
     """
     from indexer.interrupt import stop_on_interrupt
     from indexer.run import index as run
+    from indexer.sources import ListSource, Rules, Source
     from stylesearch.cli.progress import indexing_bar
     from stylesearch.library import Library
     from stylesearch.settings import Settings
 
-    with Library.open(library) as opened, stop_on_interrupt() as stop:
-        with indexing_bar(hidden=as_json) as show:
-            report = run(
-                opened.catalog,
-                opened.encoder_for_indexing(),
-                paths,
-                thumbnails=opened.thumbnails,
-                settings=Settings.from_environment(),
-                batch_size=batch_size,
-                retry_failed=retry_failed,
-                progress=show,
-                stop=stop,
-            )
+    settings = Settings.from_environment()
+    rules = Rules(tuple(include or ()), tuple(exclude or ()), links, hidden, archives)
+    places = [path for path in paths or () if path != "-"]
+    lists = [*(["-"] if "-" in (paths or ()) else []), *([files_from] if files_from is not None else [])]
+    if not places and not lists:
+        raise UsageError("Nothing to index is named. Name a folder: stylesearch index PATH")
+
+    with ExitStack() as stack:
+        opened = stack.enter_context(Library.open(library))
+        stop = stack.enter_context(stop_on_interrupt())
+        encoder = opened.encoder_for_indexing()
+
+        def once(roots: Sequence[str], sources: Sequence[Source] = (), gone: Sequence[str] = ()) -> Report:
+            with indexing_bar(hidden=as_json) as show:
+                report = run(
+                    opened.catalog,
+                    encoder,
+                    roots,
+                    thumbnails=opened.thumbnails,
+                    settings=settings,
+                    rules=rules,
+                    sources=sources,
+                    batch_size=batch_size,
+                    retry_failed=retry_failed,
+                    progress=show,
+                    stop=stop,
+                )
+            report.gone += sum(opened.catalog.forget(uri) for uri in gone)
+            if as_json:
+                print_json(asdict(report) | {"rate": round(report.rate, 1)})
+            elif roots or sources or report.gone:
+                _print_report(report, library)
+            return report
+
+        follow = stack.enter_context(_watcher(places, rules, settings.limits, opened.folder)) if watch else None
+        named = [ListSource(_names(name, stack, stop), rules, settings.limits, stop) for name in lists]
+        report = once(places, named)
         opened.refresh()
-    if as_json:
-        print_json(asdict(report) | {"rate": round(report.rate, 1)})
-    else:
-        _print_report(report, library)
+        if follow is not None:
+            typer.echo("Watching for changes; Ctrl-C ends it.", err=True)
+            for changes in follow.changes(stop):
+                report = once(places if changes.everything else (), changes.sources, changes.gone)
+            opened.refresh()
     if report.interrupted:
         raise typer.Exit(FAILED)
     if report.refused or report.still_refused:
         raise typer.Exit(SOME_REFUSED)
+
+
+def _watcher(places: Sequence[str], rules: Rules, limits: Limits, own: Path) -> Watcher:
+    """What follows the folders among the places."""
+    from indexer.watch import Watcher
+    from stylesearch.files import is_remote
+
+    folders = [str(Path(place).expanduser().absolute()) for place in places if not is_remote(place)]
+    folders = [folder for folder in folders if Path(folder).is_dir()]
+    if not folders:
+        raise UsageError("Only folders of this machine can be watched. Name one: stylesearch index PATH --watch")
+    return Watcher(folders, rules, limits, ignored=[own])
+
+
+def _names(name: str, stack: ExitStack, stop: threading.Event) -> Iterator[str]:
+    from indexer.sources.names import read_names
+
+    try:
+        file = sys.stdin.fileno() if name == "-" else stack.enter_context(Path(name).open("rb")).fileno()
+    except OSError as exc:
+        raise UsageError(f"The list '{name}' cannot be read ({exc.strerror}).") from exc
+    return read_names(file, stop)
 
 
 def _print_report(report: Report, library: Path | None) -> None:

@@ -148,8 +148,8 @@ def archive_errors() -> Iterator[None]:
     except (EOFError, zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, OSError, ValueError) as exc:
         if isinstance(exc, OSError) and exc.errno is not None:
             raise ImageError("unreadable", f"The operating system refuses to read it: {exc.strerror}.") from exc
-        reason = "truncated" if isinstance(exc, EOFError) or "unexpected end" in str(exc).lower() else "damaged"
-        raise ImageError(reason, f"The archive is damaged here ({exc}).") from exc
+        ends_early = isinstance(exc, EOFError) or "unexpected end" in str(exc).lower()
+        raise ImageError("truncated" if ends_early else "damaged", f"The archive is damaged here ({exc}).") from exc
     except (NotImplementedError, RuntimeError) as exc:
         raise ImageError("unsupported", f"The archive uses what cannot be read here ({exc}).") from exc
 

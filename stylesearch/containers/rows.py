@@ -124,4 +124,3 @@ def _picture_column(schema: pa.Schema) -> str:
     if not names:
         raise ImageError("not-an-image", "The Parquet file has no column of pictures (a struct with a field 'bytes').")
     return "image" if "image" in names else str(names[0])
-

@@ -149,7 +149,7 @@ def _headers(file: _Plain) -> Iterator[tarfile.TarInfo]:
         headers = cast(BinaryIO, _Headers(file))
         with tarfile.open(fileobj=headers, mode="r:", encoding="utf-8", errors="surrogateescape") as archive:
             for info in archive:
-                archive.members.clear()  # or it keeps them all
+                cast(Any, archive).members.clear()  # or it keeps them all
                 yield info
 
 

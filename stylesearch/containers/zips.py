@@ -7,7 +7,7 @@ import os
 import struct
 import zipfile
 from collections.abc import Callable, Iterator
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from stylesearch.containers.base import (
     MAX_MEMBERS,
@@ -67,13 +67,13 @@ class ZipContainer(Container):
                 if magic != b"PK\3\4":
                     raise zipfile.BadZipFile("no member begins where the directory says")
                 file.seek(name_length + extra_length, os.SEEK_CUR)
-                member = zipfile.ZipExtFile(file, "r", info, close_fileobj=True)  # type: ignore[call-overload]
+                member = zipfile.ZipExtFile(file, "r", info, close_fileobj=True)
         except (ImageError, struct.error) as exc:
             file.close()
             if isinstance(exc, ImageError):
                 raise
             raise ImageError("truncated", "The archive ends before this member.") from exc
-        return io.BufferedReader(MappedFile(member))
+        return io.BufferedReader(MappedFile(cast(BinaryIO, member)))
 
 
 def _problem(info: zipfile.ZipInfo) -> ImageError | None:
