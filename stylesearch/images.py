@@ -31,6 +31,8 @@ _DRAFT_SIDE = 512
 # How the decoders say that bytes are missing at the end.
 _ENDS_EARLY = ("truncated", "failed to read", "no more images", "expecting to read")
 
+_TOO_LARGE = "Decompressed data too large"  # of Pillow's PNG reader, about profiles and texts
+
 # EXIF orientation -> what turns the stored picture upright. TIFF 6.0 specification, page 36.
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -231,6 +233,8 @@ def _decoder_errors(kind: str, decoder: Decoder, data: bytes) -> Iterator[None]:
         raise ImageError("too-large", f"The {kind} picture needs more memory than it may have.") from exc
     except Exception as exc:
         text = str(exc).strip() or type(exc).__name__
+        if _TOO_LARGE in text:
+            raise ImageError("too-large", f"The {kind} file holds more than its decoder allows ({text}).") from exc
         if isinstance(exc, EOFError) or any(sign in text.lower() for sign in _ENDS_EARLY) or _ends_early(decoder, data):
             raise ImageError("truncated", f"The {kind} file ends before the picture does ({text}).") from exc
         raise ImageError("damaged", f"The {kind} decoder cannot make sense of the file ({text}).") from exc

@@ -40,6 +40,11 @@ def decode(data: bytes, request: Request) -> Raster:
     kind = request.kind
     if kind == "WEBP" and (missing := 8 + int.from_bytes(data[4:8], "little") - len(data)) > 0:
         raise ImageError("truncated", f"The WEBP file ends {missing:,} bytes before the picture does.")
+    if kind == "AVIF":  # its decoder has a cap of its own, and does not say so
+        for width, height in boxes.extents(data):
+            request.check_pixels(width, height)
+    if kind == "PNG":
+        _check_rows(data)
     image = _PLUGINS[kind](io.BytesIO(data))
     size = image.size
     request.check_pixels(*size)
@@ -48,6 +53,16 @@ def decode(data: bytes, request: Request) -> Raster:
         image.draft(None, (request.side, request.side))
     image.load()
     return Raster(image, size, orientation)
+
+
+def _check_rows(data: bytes) -> None:
+    """Raises SyntaxError where the rows of a PNG are not what was written, which only their checksums tell."""
+    try:
+        PngImagePlugin.PngImageFile(io.BytesIO(data)).verify()
+    except SyntaxError as exc:
+        if "checksum" in str(exc):
+            raise
+        # What lies behind the last row, or is missing there, takes nothing from the picture.
 
 
 def ends_early(data: bytes) -> bool:

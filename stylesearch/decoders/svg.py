@@ -21,7 +21,7 @@ from stylesearch.errors import ImageError
 SECONDS = 20.0
 MAX_TEXT = 64 * 2**20  # bytes of XML, unpacked
 
-_TAIL = 1024  # bytes; comments may follow the picture
+_ENDS_EARLY = ("no element found", "unclosed token", "unclosed CDATA", "partial character")  # expat's words
 
 _PROGRAM = Path(__file__).with_name("svg_process.py")
 
@@ -42,16 +42,13 @@ def decode(data: bytes, request: Request) -> Raster:
         raise ImageError("too-large", "The SVG picture needs more memory than it may have.")
     if done.returncode < 0:
         raise ImageError("crashed", f"The SVG renderer died (signal {-done.returncode}).")
+    if done.returncode and any(sign in message for sign in _ENDS_EARLY):
+        raise ImageError("truncated", f"The SVG file ends before the picture does ({message}).")
     if done.returncode:
         raise ValueError(message)
     image = PngImagePlugin.PngImageFile(io.BytesIO(done.stdout))
     image.load()
     return Raster(image, image.size)
-
-
-def ends_early(data: bytes) -> bool:
-    """Whether the end of the root element is missing."""
-    return b"svg>" not in _unpacked(data)[-_TAIL:]
 
 
 def _unpacked(data: bytes) -> bytes:
