@@ -59,6 +59,9 @@ class Built(NamedTuple):
     bytes: int
 
 
+# Vectors that a code of 4 bits is learned from: 39 for each of its 16 values, as FAISS's k-means asks.
+PQ_GALLERY = 39 * 16
+
 Way = Callable[[np.ndarray], AbstractContextManager[Built]]
 
 
@@ -120,6 +123,8 @@ def _faiss(vectors: np.ndarray, recipe: Callable[[int, int], str], parameters: M
 
 
 def _inverted_lists(count: int, dim: int) -> str:
+    if count < PQ_GALLERY:
+        raise UsageError(f"'faiss:ivf-pq' needs {PQ_GALLERY} vectors to learn its codes from; there are {count}.")
     # 4 sqrt(N) lists, the rule of thumb of FAISS's guide, as far as there are the 39 vectors a list that its k-means
     # asks for. Eight numbers or more share a code of 4 bits.
     lists = max(1, min(round(4 * count**0.5), count // 39))

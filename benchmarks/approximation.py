@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.approximate_search import Built, installed_ways, way
+from benchmarks.approximate_search import PQ_GALLERY, Built, installed_ways, way
 from benchmarks.metrics import mean_precision, precision
 from stylesearch.errors import UsageError, VectorIndexError
 
@@ -49,10 +49,11 @@ class Loss:
     query_ms: float
 
 
-def default_ways(dim: int) -> list[str]:
-    """All installed ways, and vectors of `dim` numbers shortened to a half, a quarter, an eighth and a sixteenth."""
+def default_ways(count: int, dim: int) -> list[str]:
+    """Installed ways that bear `count` vectors, and `dim` numbers cut to a half, a quarter, an eighth, a sixteenth."""
     lengths = [dim // part for part in (2, 4, 8, 16) if dim // part]
-    return installed_ways() + [f"{by}:{length}" for by in ("first", "pca") for length in lengths]
+    engines = [name for name in installed_ways() if name != "faiss:ivf-pq" or count >= PQ_GALLERY]
+    return engines + [f"{by}:{length}" for by in ("first", "pca") for length in lengths]
 
 
 def losses(
@@ -86,7 +87,7 @@ def losses(
     """
     vectors = _checked(vectors)
     asked = _draw_queries(styles, queries, seed)
-    names = [name for name in (default_ways(vectors.shape[1]) if ways is None else ways) if name != "exact"]
+    names = [name for name in (default_ways(*vectors.shape) if ways is None else ways) if name != "exact"]
     found = [(name, way(name)) for name in names]  # a wrong name is told before minutes are spent on the others
     rows: list[Loss] = []
     exact: np.ndarray | None = None

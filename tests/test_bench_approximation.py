@@ -106,8 +106,11 @@ def test_a_vector_that_loses_all_its_numbers_is_no_nan():
 
 def test_galleries_that_are_small_are_measured():
     vectors = unit(np.random.default_rng(4).standard_normal((3, DIM)))
-    exact, flat, shorter = losses(vectors, np.array(["a", "a", "b"]), ways=["faiss:flat", "first:4"])
-    assert exact.mean_precision_10 == flat.mean_precision_10 <= 1 and shorter.recall_10 == 1
+    rows = losses(vectors, np.array(["a", "a", "b"]))
+    assert [row.what for row in rows[:12]] == [name for name in WAYS if name != "faiss:ivf-pq"] + ["first:16"]
+    assert rows[0].mean_precision_10 == rows[1].mean_precision_10 <= 1 and rows[1].recall_10 == 1
+    with pytest.raises(UsageError, match="needs 624 vectors to learn its codes from; there are 3"):
+        losses(vectors, np.array(["a", "a", "b"]), ways=["faiss:ivf-pq"])
 
 
 def test_what_cannot_be_measured_is_refused_with_its_reason(gallery, monkeypatch):
