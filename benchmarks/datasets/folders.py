@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 from collections import defaultdict
 from collections.abc import Callable
+from itertools import chain
 from pathlib import Path
 
 from benchmarks.datasets.base import Problem
 from benchmarks.datasets.listing import Entry, Files, Listing, label, left_out
-from indexer.scan import Scan
+from indexer.sources import Rules, Source
+from indexer.sources.folders import FolderSource, ListSource
 from stylesearch.errors import UsageError
 from stylesearch.records import FileStat, Limits, path_of_uri, printable, uri_of_path
 
@@ -39,11 +42,11 @@ def read_movements(folder: Path) -> Listing:
 
 
 def _listing(folder: Path, labels_of: Callable[[tuple[str, ...]], Labels]) -> Listing:
-    scan = Scan(_tops(folder), Limits())
+    sources = [_source(top) for top in _tops(folder)]
     entries: list[Entry] = []
     uris: list[str] = []
     refused: defaultdict[str, list[str]] = defaultdict(list)
-    for item in scan:
+    for item in chain.from_iterable(sources):
         path = Path(path_of_uri(item.uri if isinstance(item, FileStat) else item.stat.uri)).relative_to(folder)
         name = uri_of_path(path.as_posix())
         if isinstance(item, FileStat):
@@ -53,10 +56,18 @@ def _listing(folder: Path, labels_of: Callable[[tuple[str, ...]], Labels]) -> Li
         else:
             refused[item.message].append(name)
     problems: list[Problem] = [left_out("unreadable", names, why.rstrip(".")) for why, names in refused.items()]
-    if scan.linked_folders:
-        why = f"{scan.linked_folders} links to folders are not followed; a link to the folder of a style is"
+    if count := sum(source.linked_folders for source in sources):
+        links = "1 link to a folder is" if count == 1 else f"{count:,} links to folders are"
+        why = f"{links} not followed; a link to the folder of a style is"
         problems.append(Problem("unreadable", f"Pictures may be missing: {why}.", ()))
     return Listing(folder.name, entries, Files(uris), tuple(problems))
+
+
+def _source(path: str) -> Source:
+    rules, limits, never = Rules(archives=False), Limits(), threading.Event()
+    if Path(path).is_dir():
+        return FolderSource(path, rules, limits, never)
+    return ListSource([path], rules, limits, never)
 
 
 def _tops(folder: Path) -> list[str]:
