@@ -35,6 +35,9 @@ SHARD = 256  # pictures; at most so many are encoded again after a kill
 BATCH = 32  # pictures that are encoded together
 BATCHES_AHEAD = 3
 
+Refused = tuple[str, str]
+"""Kind and reason."""
+
 
 @dataclass(frozen=True)
 class Embedded:
@@ -42,13 +45,13 @@ class Embedded:
 
     Attributes:
         vectors: float32 (N, D), rows of unit length; NaN where a picture has none.
-        refused: row -> why it has none.
+        refused: row -> "unreadable" (it cannot be decoded) or "no_vector" (the encoder gives none), and why.
         rates: pictures a second of each batch, decoding not counted.
         encoded: pictures that went through the encoder now; the others came from disk.
     """
 
     vectors: np.ndarray
-    refused: dict[int, str]
+    refused: dict[int, Refused]
     rates: tuple[float, ...]
     encoded: int
 
@@ -56,7 +59,7 @@ class Embedded:
 @dataclass(frozen=True)
 class _Shard:
     vectors: np.ndarray
-    refused: dict[int, str]
+    refused: dict[int, Refused]
     rates: list[float]
 
 
@@ -112,12 +115,14 @@ def _encode(
     pictures: StyleSet, rows: range, encoder: Encoder, batches: BatchEncoder, pool: ThreadPoolExecutor
 ) -> _Shard:
     vectors = np.full((len(rows), encoder.dim), np.nan, np.float32)
-    refused: dict[int, str] = {}
+    refused: dict[int, Refused] = {}
     rates = []
     ahead = run_ahead(_decoded(pictures, rows, encoder.preprocess, pool), BATCHES_AHEAD)
     for chunk, pixels in ahead:
         good = [row for row, square in zip(chunk, pixels, strict=True) if isinstance(square, np.ndarray)]
-        refused |= {row: str(why) for row, why in zip(chunk, pixels, strict=True) if isinstance(why, ImageError)}
+        refused |= {
+            row: ("unreadable", str(why)) for row, why in zip(chunk, pixels, strict=True) if isinstance(why, ImageError)
+        }
         if not good:
             continue
         squares = np.stack([square for square in pixels if isinstance(square, np.ndarray)])
@@ -126,7 +131,7 @@ def _encode(
         rates.append(round(len(good) / (time.perf_counter() - begun), 2))
         for row, vector in zip(good, found, strict=True):
             if isinstance(vector, EncoderError):
-                refused[row] = "the encoder gives no finite vector for it"
+                refused[row] = ("no_vector", "the vector that it gives is not finite, or zero")
             else:
                 vectors[row - rows.start] = vector
     return _Shard(vectors, refused, rates)
@@ -157,7 +162,7 @@ def _read(folder: Path, start: int, shape: tuple[int, int]) -> _Shard | None:
         except (SafetensorError, KeyError, TypeError, ValueError):  # a right checksum over what we did not write
             continue
         if vectors.shape == shape and vectors.dtype == np.float32:
-            refused = {int(row): why for row, why in about["refused"].items()}
+            refused = {int(row): (kind, why) for row, (kind, why) in about["refused"].items()}
             return _Shard(vectors, refused, about["rates"])
     return None
 

@@ -69,7 +69,7 @@ def read_values(path: Path, result: Result, text: bytes) -> dict[int, PerQuery]:
     if not path.exists():
         return {}
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
             if str(arrays["result"]) != _checksum(text):
                 return {}
             columns = tuple(_column(str(name)) for name in arrays["columns"])

@@ -178,7 +178,8 @@ def _encode_all(
 ) -> tuple[dict[str, np.ndarray], list[Trouble], tuple[EncodeSpeed, ...], int]:
     """For each set the rows that every encoder has a vector for; why others have none; speeds; pictures encoded."""
     usable = {each.name: np.ones(len(each), bool) for each in sets}
-    refusals, speeds, encoded = [], [], 0
+    refusals: list[Trouble] = []
+    speeds, encoded = [], 0
     for encoder in encoders:
         for pictures in sets:
             embedded = _embed(config, encoder, pictures, tell)
@@ -186,8 +187,7 @@ def _encode_all(
             encoded += embedded.encoded
             rate = float(np.median(embedded.rates)) if embedded.rates else 0.0
             speeds.append(EncodeSpeed(encoder.name, pictures.name, len(pictures), rate))
-            if embedded.refused:
-                refusals.append(_refusal(encoder, pictures, embedded))
+            refusals += _refusals(encoder, pictures, embedded)
     return {name: np.flatnonzero(rows) for name, rows in usable.items()}, refusals, tuple(speeds), encoded
 
 
@@ -201,16 +201,18 @@ def _embed(config: Config, encoder: Encoder, pictures: StyleSet, tell: Progress)
     )
 
 
-def _refusal(encoder: Encoder, pictures: StyleSet, embedded: Embedded) -> Trouble:
-    names = [pictures.names[row] for row in embedded.refused]
-    reason = next(iter(embedded.refused.values()))
-    return Trouble(
-        pictures.name,
-        "no_vector",
-        f"{encoder.name} has no vector for {listed(names)} ({reason}). Left out for every encoder, so that all rank "
-        "the same pictures.",
-        tuple(map(printable, names)),
-    )
+def _refusals(encoder: Encoder, pictures: StyleSet, embedded: Embedded) -> Iterator[Trouble]:
+    """What cannot be decoded is told in the same words for every encoder, and so once."""
+    what = {"unreadable": "Cannot be decoded", "no_vector": f"{encoder.name} gives no vector"}
+    for kind, words in what.items():
+        rows = {row: why for row, (each, why) in embedded.refused.items() if each == kind}
+        if rows:
+            names = [pictures.names[row] for row in rows]
+            message = (
+                f"{words}: {listed(names)} ({next(iter(rows.values())).rstrip('.')}). "
+                "Left out for every encoder, so that all rank the same pictures."
+            )
+            yield Trouble(pictures.name, kind, message, tuple(map(printable, names)))
 
 
 def _tasks(config: Config, by_spec: dict[str, StyleSet], usable: dict[str, np.ndarray]) -> list[Task]:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from benchmarks.report.gate import Verdict
     from benchmarks.retrieval import Result
 
+DEFAULT_OUT = Path("stylesearch-bench")
+
 bench = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
 app.add_typer(bench, name="bench", help="Measure how well styles are found, and how fast.")
 
