@@ -22,7 +22,7 @@ from stylesearch.errors import ImageError
 from stylesearch.records import FileStat, Inside, Limits, divide_uri, path_of_uri, printable, uri_inside, uri_of_path
 
 if TYPE_CHECKING:
-    from stylesearch.containers import Container
+    from stylesearch.containers import Container, Member
 
 _INT64 = 2**63
 _SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+://")  # two letters at least: a drive of Windows has one
@@ -124,8 +124,8 @@ def stat_before_reading(seen: FileStat, limits: Limits) -> FileStat:
     return replace(now, size=seen.size) if inside else now
 
 
-def members_of(stat: FileStat, limits: Limits) -> Iterator[tuple[FileStat, ImageError | None]]:
-    """What lies inside an archive or a table, in its order; with the reason for what is known to be unreadable.
+def members_of(stat: FileStat, limits: Limits) -> Iterator[tuple[FileStat, Member]]:
+    """What lies inside an archive or a table, in its order.
 
     Raises:
         ImageError: it is none, damaged or a bomb; perhaps half-way.
@@ -133,10 +133,9 @@ def members_of(stat: FileStat, limits: Limits) -> Iterator[tuple[FileStat, Image
     container = _container(stat.uri, limits)
     for member in container.members():
         inner = FileStat(uri_inside(stat.uri, container.key, member.name), member.size, stat.mtime_ns)
-        problem = member.problem
-        if problem is None and member.size > limits.max_bytes:
-            problem = too_many_bytes(member.size, limits)
-        yield inner, problem
+        if member.problem is None and member.size > limits.max_bytes:
+            member = member._replace(problem=too_many_bytes(member.size, limits))
+        yield inner, member
 
 
 def _container(uri: str, limits: Limits) -> Container:

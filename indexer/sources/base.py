@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from indexer.decode import refusal
 from indexer.sources.rules import Rules, is_picture_name
-from stylesearch.containers import is_container_name
+from stylesearch.containers import Member, is_container_name
 from stylesearch.errors import ImageError
 from stylesearch.files import members_of, open_uri, system_errors
 from stylesearch.formats import SIGNATURE_BYTES, format_of
@@ -70,11 +70,11 @@ class Source(ABC):
             path: of the archive relative to the root; "" where it is the root.
         """
         try:
-            for inner, problem in members_of(container, self.limits):
+            for inner, member in members_of(container, self.limits):
                 if self.stop.is_set():
                     return
                 if self._takes_inner(inner.uri, path):
-                    yield from self._member(inner, problem)
+                    yield from self._member(inner, member)
         except ImageError as exc:
             if exc.reason == "not-an-image":  # a table without pictures
                 self.others += 1
@@ -88,18 +88,21 @@ class Source(ABC):
             return True
         return self.rules.shows(step.value.split("/")) and self.rules.takes(f"{path}/{step.value}".lstrip("/"))
 
-    def _member(self, inner: FileStat, problem: ImageError | None) -> Iterator[FileStat | Refusal]:
-        step = divide_uri(inner.uri)[1][0]
-        if step.key == "member" and is_container_name(step.value):
+    def _member(self, inner: FileStat, member: Member) -> Iterator[FileStat | Refusal]:
+        is_row = divide_uri(inner.uri)[1][0].key == "row"
+        if not is_row and is_container_name(member.name):
             self.nested += 1
             return
-        named = step.key != "member" or is_picture_name(step.value)
-        if problem is None and (named or self._begins_like_picture(inner)):
+        named = is_row or is_picture_name(member.name)
+        if member.problem is not None and named:
+            yield refusal(inner, member.problem)
+        elif member.problem is None and (named or member.format or self._unknown_is_picture(inner, member)):
             yield inner
-        elif problem is not None and named:
-            yield refusal(inner, problem)
         else:
             self.others += 1
+
+    def _unknown_is_picture(self, inner: FileStat, member: Member) -> bool:
+        return member.format is None and self._begins_like_picture(inner)
 
     def _begins_like_picture(self, stat: FileStat) -> bool:
         try:

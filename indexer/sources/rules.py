@@ -57,7 +57,7 @@ class Rules:
 
     def shows(self, names: Iterable[str]) -> bool:
         """Whether these parts of a path are not hidden."""
-        return self.hidden or not any(name.startswith(".") for name in names)
+        return self.hidden or not any(name.startswith(".") and name.strip(".") for name in names)
 
     @cached_property
     def _included(self) -> GitIgnoreSpec:

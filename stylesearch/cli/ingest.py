@@ -163,10 +163,10 @@ def _names(name: str, stack: ExitStack, stop: threading.Event) -> Iterator[str]:
     from indexer.sources.names import read_names
 
     try:
-        file = sys.stdin.fileno() if name == "-" else stack.enter_context(Path(name).open("rb")).fileno()
+        given = sys.stdin.buffer if name == "-" else stack.enter_context(open(name, "rb"))  # noqa: SIM115
     except OSError as exc:
         raise UsageError(f"The list '{name}' cannot be read ({exc.strerror}).") from exc
-    return read_names(file, stop)
+    return read_names(given.fileno(), stop)
 
 
 def _print_report(report: Report, library: Path | None) -> None:

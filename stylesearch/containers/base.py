@@ -28,11 +28,13 @@ class Member(NamedTuple):
         name: what `Container.open` takes; the value in its uri.
         size: bytes; -1 where only reading it tells.
         problem: why it cannot be read, where that is known beforehand.
+        format: what it begins like, see `formats.format_of`; "" for nothing known, None where nobody has looked.
     """
 
     name: str
     size: int
     problem: ImageError | None = None
+    format: str | None = None
 
 
 class Container(ABC):

@@ -32,6 +32,7 @@ from stylesearch.containers.base import (
 )
 from stylesearch.errors import ImageError, MissingDependencyError
 from stylesearch.files import too_many_bytes
+from stylesearch.formats import SIGNATURE_BYTES, format_of
 from stylesearch.records import Limits
 from stylesearch.spool import room, spooled
 
@@ -39,7 +40,8 @@ _LZMA_MEMORY = 512 * 2**20  # what decompressing may take; `xz -9` takes 65 MB
 _PIECE = 2**20
 _MAX_HEADER = 16 * 2**20  # an extended header is read into memory whole; names have a few hundred bytes
 
-Index = dict[str, tuple[int, int]]  # name -> offset and size in the uncompressed archive
+# Name -> offset and size in the uncompressed archive, and `Member.format`.
+Index = dict[str, tuple[int, int, str | None]]
 
 
 class TarContainer(Container):
@@ -52,16 +54,16 @@ class TarContainer(Container):
         self._index: Index | None = None if self._decompress else self._scanned()
 
     def members(self) -> Iterator[Member]:
-        for name, (_, size) in self._complete_index().items():
+        for name, (_, size, kind) in self._complete_index().items():
             problem = ImageError("unsupported", "It is stored with holes (a sparse file).") if size < 0 else None
-            yield Member(name, max(0, size), problem)
+            yield Member(name, max(0, size), problem, kind)
 
     def open(self, name: str, *, many: bool) -> BinaryIO:
         if self._decompress and self._index is None and not many:
             return self._streamed(name)
         if name not in (index := self._complete_index()):
             raise not_inside(name)
-        offset, size = index[name]
+        offset, size, _ = index[name]
         if size < 0:
             raise ImageError("unsupported", "It is stored with holes (a sparse file).")
         if self._decompress is None:
@@ -74,7 +76,7 @@ class TarContainer(Container):
     def _complete_index(self) -> Index:
         if self._index is None:
             with spooled("listings", self._identity, self._write_listing) as listing:
-                self._index = {name: (offset, size) for name, offset, size in json.loads(listing.read())}
+                self._index = {name: (offset, size, kind) for name, offset, size, kind in json.loads(listing.read())}
         return self._index
 
     def _write_listing(self, path: Path) -> None:
@@ -87,7 +89,9 @@ class TarContainer(Container):
         with self._plain() as file:
             for info in _headers(file):
                 if info.isreg() or info.issparse():
-                    index[info.name] = (info.offset_data, -1 if info.issparse() else info.size)
+                    # Of a compressed archive, what comes by is looked at now: later, one would have to go there again.
+                    kind = format_of(file.read(min(info.size, SIGNATURE_BYTES))) or "" if self._decompress else None
+                    index[info.name] = (info.offset_data, -1 if info.issparse() else info.size, kind)
                     if len(index) > MAX_MEMBERS:
                         raise too_many()
         return index
