@@ -56,7 +56,8 @@ class Ranking:
         queries: int64 (Q,) rows of the query side that have at least one relevant answer, ascending.
         unanswerable: int64 rows of the query side that have none, ascending; they are in no metric.
         neighbours: int32 (Q, depth) gallery rows, best first; -1 where there are no more.
-        cosines: float32 (Q, depth) in [-1, 1], also where CSLS made the order; -inf where there are no more.
+        cosines: float32 (Q, depth) in [-1, 1], right to within the rounding of a float32 product, also where CSLS made
+            the order; -inf where there are no more.
         found: bool (Q, K), whether the i-th best answer has the query's style, False where there are no more; K is
             `depth`, or the largest `relevant` where that is larger.
         relevant: int64 (Q,), at least 1: allowed gallery pictures of the query's style.

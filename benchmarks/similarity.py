@@ -1,9 +1,9 @@
-"""The best gallery rows of every query, exactly, at nearly the price of the matrix product.
+"""The best gallery rows of every query, in exact order, at little more than the price of the matrix product.
 
 The products come in float32, block by block; a cheap bound on the k-th best leaves a little more than k candidates of
-each row; and the cosines of these are summed again in float64, one pair at a time. So ids and cosines depend on the
-vectors alone: not on the size of the blocks, the number of threads or the library that multiplies. Equal vectors tie
-exactly, and ties go to the lower gallery row.
+each row; and where two of these lie so close that rounding may have swapped them, their cosines are summed again in
+float64, one pair at a time. So the order depends on the vectors alone: not on the size of the blocks, the number of
+threads or the library that multiplies. Equal vectors tie exactly, and ties go to the lower gallery row.
 """
 
 from __future__ import annotations
@@ -87,9 +87,20 @@ class Similarities:
                 for _ in pool.map(lambda at, s=scores, b=start: work(Chunk(self, b + at, s[at : at + step])), parts):
                     pass  # map hands on what a thread raised
 
-    def ordering(self, cosines: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        """float64 (T,): what gallery `rows`, int (T,), at these cosines, float32 (T,), are ordered by."""
-        return cosines.astype(np.float64) if self.terms is None else 2.0 * cosines - self.terms[rows]
+    def sums(self, query: int, rows: np.ndarray) -> np.ndarray:
+        """float32 (R,): cosines of a query with gallery `rows`, int64 (R,), each summed for itself in float64."""
+        wide = self.queries[query].astype(np.float64)
+        cosines = np.empty(len(rows), np.float32)
+        for start in range(0, len(rows), SUMMED_ROWS):
+            part = slice(start, start + SUMMED_ROWS)
+            # einsum runs along each row in turn; a matrix product would sum a row by its place among the others.
+            cosines[part] = np.einsum("rd,d->r", self.gallery[rows[part]].astype(np.float64), wide)
+        return cosines
+
+    def exact_scores(self, query: int, rows: np.ndarray) -> np.ndarray:
+        """float64 (R,): what gallery `rows`, int64 (R,), are ordered by for a query."""
+        cosines = self.sums(query, rows).astype(np.float64)
+        return cosines if self.terms is None else 2 * cosines - self.terms[rows]
 
 
 class Chunk:
@@ -97,13 +108,12 @@ class Chunk:
 
     Attributes:
         start: row of the first query.
-        scores: float32 (C, G), to within rounding; `NOT_ALLOWED` where a gallery row must not answer.
+        scores: float32 (C, G), C-contiguous, right to within rounding; `NOT_ALLOWED` where a row must not answer.
     """
 
     def __init__(self, similarities: Similarities, start: int, scores: np.ndarray) -> None:
         self.start, self.scores = start, scores
         self._all = similarities
-        self._keys, self._cosines = np.empty(0, np.int64), np.empty(0, np.float32)  # summed so far; keys ascend
         if similarities.terms is not None:
             scores -= similarities.terms.astype(np.float32)
         own = similarities.own_rows[self.queries]
@@ -121,30 +131,52 @@ class Chunk:
             wanted: int (C,), how many; at most as many as are allowed.
 
         Returns:
-            For T answers, query after query and best first: int64 (T,) query, from 0 to C - 1; int64 (T,) rank, from 0;
-            int64 (T,) gallery row; float32 (T,) cosine.
+            For T answers, query after query and best first: int64 (T,) query, from 0 to C - 1; int64 (T,) place, from
+            0; int64 (T,) gallery row; float32 (T,) cosine, right to within the rounding of a float32 product.
         """
         keys = self._candidates(wanted)
-        cosines = self._cosines_of(keys)
         at, rows = np.divmod(keys, self.scores.shape[1])
-        order = np.lexsort((rows, -self._all.ordering(cosines, rows), at))  # `at` ascends already and stays
+        scores = self.scores.reshape(-1)[keys].astype(np.float64)
+        order = np.lexsort((-scores, at))
+        rows, scores = rows[order], scores[order]  # `at` ascends and stays
         begin = np.searchsorted(at, np.arange(len(wanted)))
-        rank = np.arange(len(at)) - begin[at]
-        kept = rank < wanted[at]
+        asked = np.flatnonzero(wanted)
+        lowest = np.full(len(wanted), np.inf)
+        lowest[asked] = scores[begin[asked] + wanted[asked] - 1] - self._all.margin
+        likely = scores >= lowest[at]
+        at, rows, scores = at[likely], rows[likely], scores[likely]
+        self._sum_where_unsure(at, rows, scores)
+        order = np.lexsort((rows, -scores, at))
+        place = np.arange(len(at)) - np.searchsorted(at, np.arange(len(wanted)))[at]
+        kept = place < wanted[at]
         order = order[kept]
-        return at[kept], rank[kept], rows[order], cosines[order]
+        rows, scores = rows[order], scores[order]
+        cosines = scores if self._all.terms is None else (scores + self._all.terms[rows]) / 2
+        return at[kept], place[kept], rows, cosines.astype(np.float32)
 
     def rank_of_best(self, at: int, rows: np.ndarray) -> int:
         """From 1: the rank of the best of some gallery `rows`, int64 ascending, of which one at least is allowed."""
-        scores, margin = self.scores[at], self._all.margin
+        scores, query, margin = self.scores[at], self.start + at, self._all.margin
         rows = rows[scores[rows] > NOT_ALLOWED]
-        values = self._all.ordering(self._sum(at, rows), rows)
-        best, best_row = values.max(), rows[values.argmax()]
+        exact = self._all.exact_scores(query, rows)
+        best, best_row = exact.max(), rows[exact.argmax()]
         surely = scores > np.float32(best) + margin
         near = np.flatnonzero((scores >= np.float32(best) - margin) & ~surely)
-        values = self._all.ordering(self._sum(at, near), near)
-        better = (values > best) | ((values == best) & (near < best_row))
+        exact = self._all.exact_scores(query, near)
+        better = (exact > best) | ((exact == best) & (near < best_row))
         return int(np.count_nonzero(surely) + np.count_nonzero(better)) + 1
+
+    def _sum_where_unsure(self, at: np.ndarray, rows: np.ndarray, scores: np.ndarray) -> None:
+        """Puts exact scores in the place of those that rounding may have swapped; descending for each query `at`."""
+        close = (at[1:] == at[:-1]) & (scores[:-1] - scores[1:] <= self._all.margin)
+        unsure = np.zeros(len(at), bool)
+        unsure[1:] |= close
+        unsure[:-1] |= close
+        places = np.flatnonzero(unsure)
+        ends = np.searchsorted(at[places], np.arange(len(self.scores) + 1))
+        for query in np.flatnonzero(np.diff(ends)).tolist():
+            here = places[ends[query] : ends[query + 1]]
+            scores[here] = self._all.exact_scores(self.start + query, rows[here])
 
     def _candidates(self, wanted: np.ndarray) -> np.ndarray:
         """int64 (T,), ascending: query * G + row, for all rows that rounding may hide among the `wanted` best."""
@@ -163,49 +195,24 @@ class Chunk:
         lowest[wanted == 0] = np.inf
         return np.flatnonzero(self.scores >= lowest[:, None])
 
-    def _cosines_of(self, keys: np.ndarray) -> np.ndarray:
-        """float32 (T,) for `keys` as of `_candidates`; what an earlier call has summed is looked up."""
-        cosines = np.empty(len(keys), np.float32)
-        known = np.searchsorted(self._keys, keys)
-        fresh = np.ones(len(keys), bool)
-        if len(self._keys):
-            fresh = self._keys[np.minimum(known, len(self._keys) - 1)] != keys
-            cosines[~fresh] = self._cosines[known[~fresh]]
-        population = self.scores.shape[1]
-        places = np.flatnonzero(fresh)
-        ends = np.searchsorted(keys[places], population * np.arange(len(self.scores) + 1))
-        for at in np.flatnonzero(np.diff(ends)):
-            place = places[ends[at] : ends[at + 1]]
-            cosines[place] = self._sum(int(at), keys[place] - at * population)
-        self._keys, self._cosines = keys, cosines
-        return cosines
-
-    def _sum(self, at: int, rows: np.ndarray) -> np.ndarray:
-        """float32 (R,): cosines of query `at` with gallery `rows`, int64 (R,), each summed for itself in float64."""
-        query = self._all.queries[self.start + at].astype(np.float64)
-        cosines = np.empty(len(rows), np.float32)
-        for start in range(0, len(rows), SUMMED_ROWS):
-            part = slice(start, start + SUMMED_ROWS)
-            # einsum runs along each row in turn; a matrix product would sum a row by its place among the others.
-            cosines[part] = np.einsum("rd,d->r", self._all.gallery[rows[part]].astype(np.float64), query)
-        return cosines
-
 
 def nearest_cosines(
     queries: np.ndarray, gallery: np.ndarray, count: int, *, own_rows: np.ndarray | None = None
 ) -> np.ndarray:
     """float32 (N, count) in [-1, 1]: cosines of the `count` nearest gallery rows, best first.
 
-    -inf where there are no more. CSLS takes its terms from these (`stylesearch.scores`). Arguments and errors as for
-    `Similarities`.
+    -inf where there are no more. Summed in float64, so that equal vectors have equal ones: CSLS takes its terms from
+    these (`stylesearch.scores`). Arguments and errors as for `Similarities`.
     """
     similarities = Similarities(queries, gallery, own_rows)
     cosines = np.full((len(queries), count), NOT_ALLOWED)
     allowed = len(gallery) - (similarities.own_rows >= 0)
 
     def work(chunk: Chunk) -> None:
-        at, rank, _, found = chunk.best(np.minimum(count, allowed[chunk.queries]))
-        cosines[chunk.start + at, rank] = np.clip(found, -1, 1)
+        wanted = np.minimum(count, allowed[chunk.queries])
+        at, _, rows, _ = chunk.best(wanted)
+        for i, near in enumerate(np.split(rows, np.searchsorted(at, np.arange(1, len(wanted))))):
+            cosines[chunk.start + i, : len(near)] = np.clip(similarities.sums(chunk.start + i, near), -1, 1)
 
     similarities.for_each(work)
     return cosines
