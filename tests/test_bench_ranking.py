@@ -175,7 +175,7 @@ def test_the_first_answer_is_ranked_however_deep_it_lies() -> None:
 def test_unknown_contents_are_left_alone() -> None:
     vectors = unit(4, 3, seed=5)
     labels = Labels(np.array(["a", "a", "a", "a"]), np.array(["x", "x", None, None], object))
-    everything, left_out = rank(vectors, labels, vectors, labels, own_rows=np.arange(3), depth=3)
+    everything, left_out = rank(vectors, labels, vectors, labels, own_rows=np.arange(4), depth=3)
     assert everything.allowed.tolist() == [3, 3, 3, 3]
     assert left_out.allowed.tolist() == [2, 2, 3, 3]
     no_contents = Labels(labels.styles)
