@@ -7,14 +7,10 @@ whatever changes a picture here is a new version.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from functools import cache
-from pathlib import Path
 
-import platformdirs
-
-from benchmarks.datasets.listing import Entry, Listing
 from stylesearch.errors import UsageError
 
 VERSION = "rendered-v1"
@@ -28,8 +24,6 @@ STYLES_PER_SHARD = 8
 
 _RANGES = {"styles": (2, STYLES_PER_SEED), "contents": (2, 100), "seed": (0, 65_535), "size": (32, 1024)}
 _FAMILIES = ("held-out", "all")
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -94,32 +88,6 @@ def _number(key: str, text: str) -> int:
     if not (text.isascii() and text.isdigit() and low <= int(text) <= high):
         raise UsageError(f"{key} is '{text}'; it must be a whole number from {low:,} to {high:,}.")
     return int(text)
-
-
-def draw_rendered(
-    wanted: RenderedSet, cache: Path | None = None, workers: int = 1, progress: Progress | None = None
-) -> Listing:
-    """Draws what is not in the cache yet, and lists all of it.
-
-    Args:
-        wanted: what to draw.
-        cache: folder of drawn sets; by default one in the user's cache folder.
-        workers: processes that draw, with one thread each.
-        progress: called with pictures drawn and their number.
-
-    Raises:
-        UsageError: the cache cannot be written.
-        StyleSearchError: a process that draws died.
-    """
-    from benchmarks.datasets.drawing import draw_shards  # imports torch
-    from benchmarks.datasets.shards import Shards
-
-    folder = cache or platformdirs.user_cache_path("stylesearch") / "rendered"
-    paths = draw_shards(wanted, folder, workers, progress)
-    rows = labels(wanted, range(wanted.styles))
-    entries = [Entry(name, style, content, place) for place, (style, content, name) in enumerate(rows)]
-    title = f"rendered-{wanted.styles}x{wanted.contents}"
-    return Listing(title, entries, Shards(paths), licence="Apache-2.0")
 
 
 def labels(wanted: RenderedSet, styles: range) -> Iterator[tuple[str, str, str]]:

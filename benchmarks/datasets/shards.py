@@ -52,6 +52,17 @@ def read_shards(paths: Sequence[Path]) -> Listing:
     return Listing(name, entries, shards)
 
 
+def rows_of(path: Path) -> int | None:
+    """How many rows a file has, by its last bytes; None where it is not there, or not whole."""
+    if not path.exists():
+        return None
+    try:
+        with _open(path) as file:
+            return int(file.metadata.num_rows)
+    except UsageError:
+        return None
+
+
 @dataclass
 class _Cursor:
     """A row group that is being read, and the number of its next batch."""

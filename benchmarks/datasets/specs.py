@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks.datasets.base import StyleSet, listed
+from benchmarks.datasets.drawing import draw_rendered
 from benchmarks.datasets.folders import read_folder
 from benchmarks.datasets.listing import Listing, assembled
-from benchmarks.datasets.rendered import RenderedSet, draw_rendered
+from benchmarks.datasets.rendered import RenderedSet
 from benchmarks.datasets.shards import read_shards
 from benchmarks.datasets.tables import read_table, read_wikiart
 from stylesearch.errors import UsageError
