@@ -6,7 +6,7 @@ import hashlib
 import logging
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -17,23 +17,36 @@ import numpy as np
 from PIL.Image import Image
 
 from stylesearch.catalog import Catalog, absolute_url, sqlite_url
+from stylesearch.duplicates import (
+    DISTANCE,
+    LEAST_COSINE,
+    SIMILAR_COSINE,
+    DuplicateFinder,
+    DuplicateGroup,
+    DuplicateKind,
+)
 from stylesearch.encoders import DEFAULT_ENCODER, load_encoder
 from stylesearch.encoders.base import Encoder
-from stylesearch.errors import ImageError, LibraryError, SpaceMismatchError, VectorIndexError
+from stylesearch.errors import ImageError, LibraryError, SpaceMismatchError, UsageError, VectorIndexError
+from stylesearch.export import export_sidecars, export_table
 from stylesearch.files import read_bytes, uri_of
 from stylesearch.images import read_image
 from stylesearch.images import thumbnail as thumbnail_of
+from stylesearch.metadata.text import KEYWORD, MOST_KEYWORDS, lines
 from stylesearch.query import Filters, Query
-from stylesearch.records import Asset, Counts, Hit, Refusal, Space
+from stylesearch.records import Asset, Counts, Details, Hit, Refusal, Space, printable
 from stylesearch.references import LoadedReference, ReferenceReader
 from stylesearch.search import combine, to_hits
 from stylesearch.settings import LIBRARY_FILE, IndexKind, LibrarySettings, Settings
+from stylesearch.tagging import TagKey, TagReport, import_tags, read_tags
 from stylesearch.thumbnails import has_thumbnail, thumbnail_path, trim_thumbnails, write_thumbnail
 from stylesearch.vectors import VectorIndex, new_index, open_index
 
 # An index that lags the catalog by more than this is saved once it has caught up: reading the changes again at every
 # start would cost more than writing the file once.
 SAVE_AFTER = 5_000
+
+_PAGE = 1_000  # assets whose details are read together
 
 _log = logging.getLogger(__name__)
 
@@ -270,6 +283,104 @@ class Library:
         chosen = ids[np.argsort(ids * 2_654_435_761 % 2**32)][:limit].tolist()
         assets = self.catalog.assets(chosen)
         return [assets[asset_id] for asset_id in chosen if asset_id in assets]
+
+    def details(self, filters: Filters | None = None) -> Iterator[Details]:
+        """Everything that is known about the assets that have a file, by ascending id; few are held in memory."""
+        after = 0
+        while assets := self.catalog.list_assets(after, _PAGE, filters or Filters()):
+            after = assets[-1].id
+            yield from self.catalog.details([asset.id for asset in assets]).values()
+
+    def find(self, source: str | os.PathLike[str] | int) -> Details:
+        """Everything that is known about one asset.
+
+        Args:
+            source: its id; a path of it; or any file of the same content.
+
+        Raises:
+            UsageError: the library does not have it.
+            ImageError: it does not have the path, and no file can be read there.
+        """
+        asset_id: int | None
+        if isinstance(source, int):
+            asset_id = source
+        else:
+            uri = uri_of(source)
+            asset_id = self.catalog.assets_at([uri]).get(uri)
+            if asset_id is None:
+                digest = hashlib.sha256(read_bytes(source, self._limits)).hexdigest()
+                known = self.catalog.assets_by_hash([digest], self._space_id).get(digest)
+                asset_id = known.asset_id if known else None
+        found = self.catalog.details([] if asset_id is None else [asset_id])
+        if not found:
+            what = f"asset {source}" if isinstance(source, int) else f"'{printable(os.fspath(source))}'"
+            raise UsageError(f"The library does not have {what}. Add pictures with: stylesearch index PATH")
+        return next(iter(found.values()))
+
+    def tag(self, asset_ids: Sequence[int], *, add: Sequence[str] = (), remove: Sequence[str] = ()) -> None:
+        """Gives assets tags, and takes tags away that people gave; those that stand in the files stay.
+
+        Raises:
+            UsageError: an unknown asset, or a tag that is empty.
+        """
+        for asset_id in sorted(set(asset_ids) - self.catalog.assets(asset_ids).keys()):
+            raise UsageError(f"There is no asset {asset_id} in this library.")
+        names = lines(add, KEYWORD, MOST_KEYWORDS)
+        if add and not names:
+            raise UsageError("A tag is empty; name it.")
+        if names:
+            self.catalog.add_tags(dict.fromkeys(asset_ids, names), "user")
+        if remove:
+            self.catalog.remove_tags(asset_ids, remove)
+
+    def duplicates(
+        self,
+        kinds: Sequence[DuplicateKind] = ("exact", "near"),
+        *,
+        distance: int = DISTANCE,
+        least_cosine: float = LEAST_COSINE,
+        similar_cosine: float = SIMILAR_COSINE,
+    ) -> Iterator[DuplicateGroup]:
+        """Pictures that are there more than once, kind by kind in the order given.
+
+        Args:
+            kinds: "exact": the same bytes at several paths; "near": the same to the eye; "similar": other pictures of
+                the same style, which are looked for with one search for each asset.
+            distance: bits, at most, in which the perceptual hashes of near duplicates differ, 0 to 11.
+            least_cosine: of the vectors of near duplicates.
+            similar_cosine: of the vectors of similar ones.
+
+        Raises:
+            UsageError: an unknown kind, or a number out of range.
+        """
+        with self._lock:
+            index = self._caught_up()
+        finder = DuplicateFinder(self.catalog, self._space_id, index, distance, least_cosine, similar_cosine)
+        return finder.find(kinds)
+
+    def export(self, path: str | os.PathLike[str], filters: Filters | None = None) -> int:
+        """Writes the catalogue to a CSV, JSON lines or Parquet file; see `stylesearch.export.export_table`."""
+        return export_table(self.details(filters), path)
+
+    def export_sidecars(
+        self, folder: str | os.PathLike[str], filters: Filters | None = None, *, overwrite: bool = False
+    ) -> tuple[int, int]:
+        """Writes XMP sidecars below a folder; see `stylesearch.export.export_sidecars`."""
+        return export_sidecars(self.details(filters), folder, overwrite=overwrite)
+
+    def import_tags(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        key: TagKey = "path",
+        key_column: str | None = None,
+        tag_column: str = "tags",
+        separator: str = ";",
+        dry_run: bool = False,
+    ) -> TagReport:
+        """Gives pictures the tags of a CSV file; see `stylesearch.tagging`."""
+        rows = read_tags(path, key=key, key_column=key_column, tag_column=tag_column, separator=separator)
+        return import_tags(self.catalog, rows, key, dry_run=dry_run)
 
     def picture(self, asset: Asset) -> Image:
         """Reads an asset's picture from the first of its files that still holds it.
