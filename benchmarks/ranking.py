@@ -104,8 +104,8 @@ def rank(
             For one set against itself: `np.arange(N)`.
         protocols: who may answer.
         depth: neighbours to keep, at least 1.
-        gallery_terms: float (G,), the terms of `stylesearch.scores` for the gallery: the order is that of CSLS; None:
-            it is that of the cosine.
+        gallery_terms: float (G,) in [-1, 1], `stylesearch.scores.local_scaling` of the gallery: the order is that of
+            CSLS; None: it is that of the cosine.
 
     Raises:
         EncoderError: vectors are not numbers, or not of unit length.

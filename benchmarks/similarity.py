@@ -38,7 +38,8 @@ class Similarities:
         queries: float32 (N, D), rows of unit length.
         gallery: float32 (G, D), rows of unit length; may be `queries` itself.
         own_rows: int (N,), the gallery row that a query must not meet, -1 for none; None: no query has one.
-        gallery_terms: float (G,); the best is then what has the highest 2 cos - term, and else the highest cosine.
+        gallery_terms: float (G,) in [-1, 1]; the best is then what has the highest 2 cos - term, and else the highest
+            cosine.
 
     Raises EncoderError for rows that are not numbers or not of unit length, and UsageError for arrays that do not fit.
     """
@@ -63,6 +64,8 @@ class Similarities:
         self.terms = None if gallery_terms is None else np.asarray(gallery_terms, np.float64)
         if self.terms is not None and self.terms.shape != (len(self.gallery),):
             raise UsageError(f"There are {self.terms.size} terms for {len(self.gallery)} gallery rows.")
+        if self.terms is not None and not (np.abs(self.terms) <= 1).all():  # so written, NaN is wrong too
+            raise UsageError("A term of the gallery is not in [-1, 1], where mean cosines are.")
         self._factor = 1 if self.terms is None else 2
         # A float32 dot product of length D, summed in any order, is off by at most D u |x| |y| with u = 2^-24 (Higham,
         # Accuracy and Stability of Numerical Algorithms, 2nd ed., section 3.1). Two such errors part two rows; what is

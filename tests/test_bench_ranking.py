@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import similarity
+from benchmarks import ranking_speed, similarity
 from benchmarks.ranking import LEAVE_ONE_OUT, OWN_CONTENT_LEFT_OUT, Labels, Protocol, Ranking, rank
 from benchmarks.similarity import nearest_cosines
 from stylesearch.errors import EncoderError, UsageError
@@ -86,7 +86,7 @@ def test_one_set_equals_the_slow_version(
     monkeypatch.setattr(similarity, "CHUNK_SCORES", 90 * 4)
     vectors, labels = unit(90, 5, seed), drawn_labels(90, 20, 6, seed)
     vectors[40:50] = vectors[7]  # ties
-    terms = np.random.default_rng(seed).normal(size=90) if adjusted else None
+    terms = np.random.default_rng(seed).uniform(-1, 1, 90) if adjusted else None
     own = np.arange(90)
     rankings = rank(vectors, labels, vectors, labels, own_rows=own, depth=depth, gallery_terms=terms)
     for ranking, protocol in zip(rankings, BOTH, strict=True):
@@ -220,6 +220,12 @@ def test_vectors_that_cannot_be_compared_are_named(side: str, value: float, said
         rank(queries, Labels(np.array(["a"] * 4)), gallery, Labels(np.array(["a"] * 6)))
 
 
+def test_the_measurement_of_speed_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    ranking_speed.main(styles=6, contents=4, dim=16)
+    shown = capsys.readouterr().out
+    assert "24 vectors of 16" in shown and "MAP@R" in shown and "peak memory" in shown
+
+
 def test_arrays_that_do_not_fit_are_refused() -> None:
     vectors, labels = unit(4, 3, seed=12), Labels(np.array(["a", "a", "b", "b"]))
     with pytest.raises(UsageError, match="4 labels for 3 queries"):
@@ -232,6 +238,9 @@ def test_arrays_that_do_not_fit_are_refused() -> None:
         rank(vectors, labels, vectors, labels, own_rows=np.array([0, 1, 2, 4]))
     with pytest.raises(UsageError, match="2 terms for 4"):
         rank(vectors, labels, vectors, labels, gallery_terms=np.zeros(2))
+    for wrong in (np.nan, 1.5):
+        with pytest.raises(UsageError, match="not in"):
+            rank(vectors, labels, vectors, labels, gallery_terms=np.full(4, wrong))
     with pytest.raises(UsageError, match="Query 1 and its own gallery row 2"):
         rank(vectors, labels, vectors, labels, own_rows=np.array([0, 2, -1, 3]))
     with pytest.raises(UsageError, match="shape"):
