@@ -58,6 +58,7 @@ def init(
 def status(library: LibraryOption = None, as_json: JsonOption = False) -> None:
     """Show what is in the library."""
     from stylesearch.catalog.engine import parse_url, shown
+    from stylesearch.encoders.licences import licence_of
     from stylesearch.library import Library
 
     with Library.open(library) as opened:
@@ -67,6 +68,7 @@ def status(library: LibraryOption = None, as_json: JsonOption = False) -> None:
     rows = {
         "library": str(state.folder),
         "encoder": f"{state.space.encoder} ({state.space.dim} numbers, {state.space.dtype})",
+        "licence": licence_of(state.space.encoder) or "that of the weights, ask who published them",
         "catalog": shown(parse_url(catalog)) if catalog else "SQLite, in the folder",
         "vector engine": state.index,
         "pictures": counts.assets,
@@ -74,12 +76,16 @@ def status(library: LibraryOption = None, as_json: JsonOption = False) -> None:
         "files gone": counts.gone,
         "files refused": counts.refused,
         "searchable": state.searchable,
+        "tagged": counts.tagged,
+        "undescribed": counts.undescribed,
     }
     if as_json:
         print_json({key.replace(" ", "_"): value for key, value in rows.items()})
         return
     for key, value in rows.items():
         typer.echo(f"{key:14} {value:,}" if isinstance(value, int) else f"{key:14} {value}")
+    if counts.undescribed:
+        typer.echo(f"Add metadata and colours to pictures without, with: {hint('stylesearch index PATH', library)}")
     if counts.refused:
         typer.echo(f"See why files were refused with: {hint('stylesearch errors', library)}")
 

@@ -48,7 +48,10 @@ def checkpoint_file(name: str, path: str) -> Path:
     if file.is_dir():
         file /= "model.safetensors"
     if not file.is_file():
-        raise EncoderError(f"'{name}': there is no checkpoint file at '{file}'.")
+        raise EncoderError(
+            f"'{name}': there is no checkpoint file at '{file}'. If it has moved, put its new path into the library's "
+            "library.json."
+        )
     return file
 
 
