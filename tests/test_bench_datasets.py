@@ -265,6 +265,21 @@ def test_rows_of_parquet_are_read_alike_in_any_order_and_thread(tmp_path: Path) 
     assert len(found) == 600 and all(data == rows[row][0] for row, data in found)
 
 
+def test_memory_does_not_grow_with_the_row_group(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0)
+    rows = [(png(0)[:8] + noise.bytes(64_000), f"hand {row % 7}", str(row)) for row in range(400)]
+    path = parquet(tmp_path / "large.parquet", rows, row_group_size=400, write_batch_size=16, compression="none")
+    before, most = pa.total_allocated_bytes(), 0
+
+    def measure(done: int, total: int) -> None:
+        nonlocal most
+        most = max(most, pa.total_allocated_bytes() - before)
+
+    pictures = open_set(str(path), progress=measure)
+    assert len(pictures) == 400
+    assert 0 < most < path.stat().st_size / 4
+
+
 @pytest.mark.parametrize("spec", ["{folder}", "{folder}/*.parquet"])
 def test_shards_are_one_set(tmp_path: Path, spec: str) -> None:
     rows = [(png(row), f"hand {row % 3}", f"thing {row % 4}") for row in range(24)]

@@ -23,9 +23,9 @@ from stylesearch.formats import SIGNATURE_BYTES
 from stylesearch.records import Limits, printable
 
 _LIMITS = Limits()
-_BATCH = 32  # rows that are read together
-_KEPT = 8  # batches: threads ask for rows a little out of order
-_BUFFER = 1 << 20  # bytes; without it a whole column of a row group is read at once
+_BATCH = 16  # rows that are read together
+_KEPT = 4  # batches: threads ask for rows a little out of order
+_BUFFER = 1 << 20  # bytes
 
 
 def read_shards(paths: Sequence[Path]) -> Listing:
@@ -75,7 +75,7 @@ class _Cursor:
 class Shards:
     """A source of parquet files: a place is the number of a row, counted over all files.
 
-    Memory is bounded by some batches of pictures, whatever the sizes of files and row groups. Rows in ascending order
+    Memory is bounded by some batches of pictures, whatever the sizes of files and row groups (not of pages). Rows in ascending order
     are read once; a row that lies behind costs reading its row group from the start.
 
     Attributes:
@@ -149,8 +149,10 @@ def _open(path: Path) -> Iterator[Any]:
     except ImportError as exc:
         raise MissingDependencyError("pyarrow", "train", "to read parquet files") from exc
     try:
-        # A checksum that a page carries is checked.
-        with pyarrow.parquet.ParquetFile(path, buffer_size=_BUFFER, page_checksum_verification=True) as file:
+        # Without pre_buffer=False, or without a buffer, all pictures of a row group are in memory at once.
+        with pyarrow.parquet.ParquetFile(
+            path, pre_buffer=False, buffer_size=_BUFFER, page_checksum_verification=True
+        ) as file:
             yield file
     except (pyarrow.ArrowException, OSError) as exc:
         raise UsageError(f"'{printable(str(path))}' cannot be read as parquet ({_line(exc)}).") from exc
