@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import pickle
 import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -67,12 +68,14 @@ def read_state(path: Path) -> dict[str, torch.Tensor]:
     """
     try:
         found: Any = load_file(path) if path.suffix == ".safetensors" else _load_pickled(path)
-    except Exception as exc:  # bytes that are no checkpoint bring out any exception at all
-        reason = str(exc).strip().splitlines()[0] if str(exc).strip() else type(exc).__name__
+    except pickle.UnpicklingError as exc:  # torch's own text says how to open the file unsafely
         raise EncoderError(
-            f"The checkpoint '{path}' cannot be read: {reason.rstrip('.')}. Pickled programs are not opened, because "
-            "they could run anything: save such a model's state_dict() as safetensors."
+            f"The checkpoint '{path}' cannot be read: it is damaged, or holds more than tensors, which is not opened "
+            "because it could run anything. Save the model's state_dict() as safetensors where you trust the file."
         ) from exc
+    except Exception as exc:  # bytes that are no checkpoint bring out any exception at all
+        reason = str(exc).strip().partition("\n")[0].partition(". ")[0] or type(exc).__name__
+        raise EncoderError(f"The checkpoint '{path}' cannot be read ({reason}). Download it again.") from exc
     while isinstance(found, Mapping):
         inner = next((found[key] for key in _WRAPPERS if isinstance(found.get(key), Mapping)), None)
         if inner is None:
