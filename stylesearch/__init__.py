@@ -25,15 +25,19 @@ from stylesearch.errors import (
 )
 
 if TYPE_CHECKING:
+    from stylesearch.duplicates import DuplicateGroup
     from stylesearch.encoders import load_encoder
     from stylesearch.images import read_image
     from stylesearch.library import Library
-    from stylesearch.query import Query
-    from stylesearch.records import Hit
+    from stylesearch.query import Filters, Query
+    from stylesearch.records import Details, Hit
 
 __all__ = [
     "CatalogError",
+    "Details",
+    "DuplicateGroup",
     "EncoderError",
+    "Filters",
     "Hit",
     "ImageError",
     "Library",
@@ -50,6 +54,9 @@ __all__ = [
 
 # Imported at first use (PEP 562): the command line must not wait for NumPy, Pillow and SQLAlchemy to print its help.
 _LAZY = {
+    "Details": "stylesearch.records",
+    "DuplicateGroup": "stylesearch.duplicates",
+    "Filters": "stylesearch.query",
     "Hit": "stylesearch.records",
     "Library": "stylesearch.library",
     "Query": "stylesearch.query",

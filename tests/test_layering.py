@@ -40,7 +40,10 @@ LAYERS = [
     ["stylesearch.catalog", "stylesearch.encoders", "stylesearch.masking", "stylesearch.vectors"],
     [
         "stylesearch.scores",
+        "stylesearch.duplicates",
+        "stylesearch.export",
         "stylesearch.search",
+        "stylesearch.tagging",
         "stylesearch.sheets",
         "stylesearch.references",
         "stylesearch.library",

@@ -12,7 +12,10 @@ import stylesearch
 def test_public_names_are_these() -> None:
     assert stylesearch.__all__ == [
         "CatalogError",
+        "Details",
+        "DuplicateGroup",
         "EncoderError",
+        "Filters",
         "Hit",
         "ImageError",
         "Library",

@@ -13,7 +13,9 @@ import warnings
 
 from stylesearch.cli import (  # each adds its commands to the app
     bench,  # noqa: F401
+    catalogue,  # noqa: F401
     collection,  # noqa: F401
+    describe,  # noqa: F401
     find,  # noqa: F401
     formats,  # noqa: F401
     ingest,  # noqa: F401

@@ -9,9 +9,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stylesearch.cli.app import JsonOption, LibraryOption, app, examples, print_json, print_table
+from stylesearch.cli.filters import (
+    CreatorFilter,
+    DateFilter,
+    FormatFilter,
+    GeneratedFilter,
+    LicenceFilter,
+    PathFilter,
+    SoftwareFilter,
+    TagFilter,
+    filters_of,
+)
 
 if TYPE_CHECKING:
-    from stylesearch.query import ReferenceLike
     from stylesearch.records import Hit
 
 
@@ -22,6 +32,7 @@ if TYPE_CHECKING:
         "stylesearch search id:42 --format png --path 'posters/**' --json",
         "stylesearch search --text 'ink wash, muted colours'",
         "stylesearch search a.png --text 'ink wash' --weights 1,0.5",
+        "stylesearch search reference.png --tag poster --date 1890..1914",
         "stylesearch search reference.png --sheet hits.png",
     )
 )
@@ -44,12 +55,14 @@ def search(
         ),
     ] = None,
     k: Annotated[int, typer.Option("--k", "-k", help="How many hits to show.")] = 20,
-    path: Annotated[
-        list[str] | None, typer.Option("--path", "-p", help="Only files that match, such as 'posters/**'. Repeatable.")
-    ] = None,
-    format: Annotated[
-        list[str] | None, typer.Option("--format", "-f", help="Only this format, such as png. Repeatable.")
-    ] = None,
+    path: PathFilter = None,
+    format: FormatFilter = None,
+    tag: TagFilter = None,
+    creator: CreatorFilter = None,
+    licence: LicenceFilter = None,
+    date: DateFilter = None,
+    software: SoftwareFilter = None,
+    generated: GeneratedFilter = None,
     include_references: Annotated[
         bool, typer.Option("--include-references", help="Show the references too, where they are in the library.")
     ] = False,
@@ -62,16 +75,15 @@ def search(
     from stylesearch.query import Query
     from stylesearch.sheets import contact_sheet
 
-    sources = [_reference(reference) for reference in references or ()]
+    sources = [source_of(reference) for reference in references or ()]
     numbers = _weights(weights, len(sources), len(text or ()))
     query = Query(
-        references=list(zip(sources, numbers, strict=False)),  # type: ignore[arg-type]  # a source is never a pair here
+        references=list(zip(sources, numbers, strict=False)),
         texts=list(zip(text or (), numbers[len(sources) :], strict=True)),
-        counter_references=[_reference(text) for text in unlike or ()],
+        counter_references=[source_of(text) for text in unlike or ()],
         k=k,
-        paths=path or (),
-        formats=format or (),
         exclude_references=not include_references,
+        **filters_of(path, format, tag, creator, licence, date, software, generated),
     )
     with Library.open(library) as opened:
         hits = opened.search(query)
@@ -102,7 +114,8 @@ def as_record(hit: Hit) -> dict[str, object]:
     }
 
 
-def _reference(text: str) -> ReferenceLike:
+def source_of(text: str) -> str | int:
+    """What a person means: a file, or the picture id:N of the library."""
     from stylesearch.errors import UsageError
 
     number = text.removeprefix("id:")

@@ -83,6 +83,10 @@ def index(
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Try files again that were refused and have not changed since.")
     ] = False,
+    reread_metadata: Annotated[
+        bool,
+        typer.Option("--reread-metadata", help="Read the metadata of unchanged files again, such as changed sidecars."),
+    ] = False,
     batch_size: Annotated[int, typer.Option(help="Pictures that are encoded together.", min=1)] = 32,
     as_json: JsonOption = False,
 ) -> None:
@@ -122,6 +126,7 @@ def index(
                     sources=sources,
                     batch_size=batch_size,
                     retry_failed=retry_failed,
+                    reread_metadata=reread_metadata,
                     progress=show,
                     stop=stop,
                 )
@@ -174,6 +179,7 @@ def _print_report(report: Report, library: Path | None) -> None:
         "new": report.new + report.again,
         "changed": report.changed,
         "moved or copied": report.moved,
+        "described again": report.described,
         "unchanged": report.unchanged,
         "gone": report.gone,
         "refused": report.refused + report.still_refused,
