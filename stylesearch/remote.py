@@ -50,11 +50,11 @@ def open_remote(uri: str, limits: Limits, seen: FileStat | None) -> BinaryIO:
         ImageError: "missing", "unreadable", "not-a-file" or "too-large".
     """
     if seen is not None:
-        identity = f"{uri}\0{seen.mtime_ns}\0{seen.size}"
-        return spooled("downloads", identity, lambda path: _download(uri, limits, path))
+        version = f"{uri}\0{seen.mtime_ns}"
+        return spooled("downloads", version, lambda path: _download(uri, limits, path, seen.size))
     copy = tempfile.NamedTemporaryFile()  # noqa: SIM115 - the caller closes it
     try:
-        _download(uri, limits, Path(copy.name))
+        _download(uri, limits, Path(copy.name), -1)
     except BaseException:
         copy.close()
         raise
@@ -113,14 +113,15 @@ def store_errors() -> Iterator[None]:
         raise ImageError("unreadable", f"The store refuses to read it ({type(exc).__name__}: {exc}).") from exc
 
 
-def _download(uri: str, limits: Limits, path: Path) -> None:
+def _download(uri: str, limits: Limits, path: Path, size: int) -> None:
     if is_web(uri):
         with open(path, "wb") as file:
             web.download(uri, limits, file)
         return
     filesystem, name = filesystem_of(uri)
     with store_errors():
-        size = filesystem.info(name).get("size") or 0
+        if size < 0:
+            size = filesystem.info(name).get("size") or 0
         if size > limits.max_bytes:
             raise too_many_bytes(size, limits)
         filesystem.get_file(name, str(path))

@@ -21,6 +21,7 @@ from stylesearch.records import FileStat, Limits
 # How many requests one process has under way at one server; museums' image servers cut larger pictures as asked for.
 CONNECTIONS = 4
 _ATTEMPTS = 5
+_FIRST_PAUSE = 0.5  # seconds, doubled each time
 _LONGEST_WAIT = 120  # seconds, also where Retry-After says more
 _PIECE = 2**20
 _NO_HEAD = (400, 403, 405, 501)  # a server, or a signed URL, that answers GET alone
@@ -119,8 +120,8 @@ def _pool() -> urllib3.PoolManager:
     retries = urllib3.Retry(
         _ATTEMPTS,
         redirect=5,
-        backoff_factor=0.5,
-        backoff_jitter=0.5,
+        backoff_factor=_FIRST_PAUSE,
+        backoff_jitter=_FIRST_PAUSE,
         status_forcelist=(429, 500, 502, 503, 504),
         raise_on_status=False,
         retry_after_max=_LONGEST_WAIT,

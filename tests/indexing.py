@@ -7,7 +7,7 @@ import shutil
 import sqlite3
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from pictures import draw, encode
 
 from indexer import run
 from indexer.report import Report
+from indexer.sources import Source
 from stylesearch.catalog import Catalog
 from stylesearch.records import Limits, Refusal, path_of_uri
 from stylesearch.settings import Settings
@@ -46,6 +47,11 @@ class Bench:
             roots or [self.pictures],
             settings=settings,
             **options,
+        )
+
+    def index_sources(self, sources: Sequence[Source]) -> Report:
+        return run.index(
+            self.catalog, self.encoder, [], thumbnails=self.thumbnails, settings=SETTINGS, sources=sources, batch_size=8
         )
 
     def refusals(self) -> dict[str, Refusal]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from indexer.decode import refusal
 from indexer.sources.base import Source
 from indexer.sources.folders import refused
 from indexer.sources.rules import Rules, is_picture_name
@@ -15,10 +16,10 @@ from stylesearch.errors import ImageError, UsageError
 from stylesearch.files import too_many_bytes
 from stylesearch.formats import SIGNATURE_BYTES, format_of
 from stylesearch.records import FileStat, Limits, Refusal, path_of_uri, printable
-from stylesearch.remote import filesystem_of, stat_of_info, stat_remote, store_errors
+from stylesearch.remote import filesystem_of, is_web, stat_of_info, stat_remote, store_errors
 
 _PAGE = 1_000  # keys that S3 lists at once
-_LOOKS = 16  # objects of unknown kind that are looked into at the same time
+_AT_ONCE = 8  # objects that are asked about at the same time, where the list does not tell enough
 
 
 class StoreSource(Source):
@@ -29,7 +30,8 @@ class StoreSource(Source):
 
     def __init__(self, uri: str, rules: Rules, limits: Limits, stop: threading.Event) -> None:
         super().__init__(uri.rstrip("/"), rules, limits, stop)
-        self._filesystem, self._top = filesystem_of(self.root)
+        # A server tells its folders from its files by the slash.
+        self._filesystem, self._top = filesystem_of(self.root + "/" * is_web(uri))
 
     def check(self) -> None:
         """Raises UsageError where there is nothing at the root, or it cannot be listed."""
@@ -47,7 +49,7 @@ class StoreSource(Source):
         try:
             with store_errors():
                 pages = self._pages()
-                while (page := next(pages, None)) and not self.stop.is_set():
+                while (page := next(pages, None)) is not None and not self.stop.is_set():
                     yield from self._pictures(page)
         except ImageError as exc:
             self.unreadable.append(self.root)
@@ -58,7 +60,7 @@ class StoreSource(Source):
 
     def _pages(self) -> Iterator[list[dict[str, Any]]]:
         """What fsspec says of each file, a bounded number at a time, in a fixed order."""
-        if self._filesystem.isfile(self._top):
+        if not is_web(self.root) and self._filesystem.isfile(self._top):
             yield [self._filesystem.info(self._top)]
         elif "s3" in self._filesystem.protocol:
             yield from self._s3_pages()
@@ -85,34 +87,33 @@ class StoreSource(Source):
 
     def _pictures(self, infos: list[dict[str, Any]]) -> Iterator[FileStat | Refusal]:
         taken = [info for info in infos if self._takes(self._relative(info))]
-        unknown = [info["name"] for info in taken if not is_picture_name(info["name"])]
-        begins_like_picture = dict(zip(unknown, self._looked_into(unknown), strict=True))
-        for info in taken:
-            if not begins_like_picture.get(info["name"], True):
-                self.others += 1
-                continue
-            relative = self._relative(info)
-            found = stat_of_info(f"{path_of_uri(self.root)}/{relative}".rstrip("/"), info)
+        with ThreadPoolExecutor(_AT_ONCE) as threads:
+            for found in threads.map(self._picture, taken):
+                if found is None:
+                    self.others += 1
+                else:
+                    yield found
+
+    def _picture(self, info: dict[str, Any]) -> FileStat | Refusal | None:
+        """An object that may hold a picture; None for another one."""
+        uri = f"{path_of_uri(self.root)}/{self._relative(info)}".rstrip("/")
+        if is_container_name(uri):
+            return None
+        try:
+            if not is_picture_name(uri):
+                with store_errors():
+                    if format_of(self._filesystem.cat_file(info["name"], start=0, end=SIGNATURE_BYTES)) is None:
+                        return None
+            # A list on the web holds names alone.
+            found = stat_remote(uri) if is_web(uri) else stat_of_info(uri, info)
             if found.size > self.limits.max_bytes:
-                error = too_many_bytes(found.size, self.limits)
-                yield Refusal(found, error.reason, str(error))
-            else:
-                yield found
+                raise too_many_bytes(found.size, self.limits)
+        except ImageError as exc:
+            return refusal(stat_of_info(uri, info), exc) if is_picture_name(uri) else None
+        return found
 
     def _relative(self, info: dict[str, Any]) -> str:
         return str(info["name"])[len(self._top) :].lstrip("/")
-
-    def _looked_into(self, names: list[str]) -> list[bool]:
-        def looks(name: str) -> bool:
-            try:
-                with store_errors():
-                    return format_of(self._filesystem.cat_file(name, start=0, end=SIGNATURE_BYTES)) is not None
-            except ImageError:
-                return False
-
-        names = [name if not is_container_name(name) else "" for name in names]
-        with ThreadPoolExecutor(_LOOKS) as threads:
-            return list(threads.map(lambda name: bool(name) and looks(name), names))
 
 
 class AddressSource(Source):
