@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from benchmarks.retrieval import Result
 
 DEFAULT_OUT = Path("stylesearch-bench")
+_WORDS = 44  # letters of a step's description, so that bar and rate fit beside it
 
 bench = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
 app.add_typer(bench, name="bench", help="Measure how well styles are found, and how fast.")
@@ -192,7 +193,8 @@ def _bars(*, hidden: bool) -> Iterator[Callable[[str, int, int], None]]:
 
         def tell(what: str, done: int, total: int) -> None:
             if what not in tasks:
-                tasks[what] = bar.add_task(what, total=total, note="")
+                words = what if len(what) <= _WORDS else what[: _WORDS - 1] + "…"
+                tasks[what] = bar.add_task(words, total=total, note="")
             bar.update(tasks[what], completed=done, total=total)
 
         yield tell
