@@ -95,8 +95,8 @@ def _web_ui(text: str) -> Parameters:
             return _named("SwarmUI", swarm)
         return _named("Fooocus", document) if "base_model" in document else {}
     words, _, settings = text.strip()[:_MOST_CHARACTERS].rpartition("\n")
-    pairs = dict(_SETTING.findall(settings or ""))
-    if "Steps" not in pairs or "Sampler" not in pairs:
+    pairs = dict(_SETTING.findall(settings))
+    if not settings.startswith("Steps:") or "Sampler" not in pairs:
         return {}
     prompt, _, negative = words.partition("Negative prompt:")
     width, _, height = pairs.get("Size", "").partition("x")
