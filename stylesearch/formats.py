@@ -80,7 +80,7 @@ _RAW_EXTENSIONS = (
 # Byte order mark, declaration, comments; then the root element, or the document type that announces it.
 _SVG_SIGNATURE = (
     rb"(\xef\xbb\xbf)?\s*+((<\?.*?\?>|<!--.*?-->)\s*+)*+"
-    rb"(<!DOCTYPE\s+svg[\s>\[]|(<!DOCTYPE[^>\[]*+>\s*+)?(<!--.*?-->\s*+)*+<([A-Za-z_][\w.-]*+:)?svg[\s>/])"
+    rb"(<!DOCTYPE\s+svg[\s>\[]|<([A-Za-z_][\w.-]*+:)?svg[\s>/])"
 )
 
 TABLE = (
