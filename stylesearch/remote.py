@@ -14,10 +14,14 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from stylesearch import web
-from stylesearch.errors import ImageError, MissingDependencyError
+from stylesearch.errors import ImageError, MissingDependencyError, UsageError
 from stylesearch.files import too_many_bytes
 from stylesearch.records import FileStat, Limits, path_of_uri, uri_of_path
 from stylesearch.spool import spooled
+
+# What fsspec itself does not bring, and the extra that does.
+_PACKAGES = dict.fromkeys(("s3", "s3a"), ("s3fs", "remote")) | dict.fromkeys(("gs", "gcs"), ("gcsfs", "gs"))
+_PACKAGES |= dict.fromkeys(("http", "https"), ("aiohttp", "remote"))
 
 
 def is_web(uri: str) -> bool:
@@ -65,7 +69,7 @@ def filesystem_of(uri: str) -> tuple[Any, str]:
     """fsspec's filesystem for a uri, and the path that it knows the object by.
 
     Raises:
-        MissingDependencyError: the package for this kind of place is not installed.
+        MissingDependencyError, UsageError: the package for this kind of place is not installed.
         ImageError: there is no such kind of place.
     """
     protocol, _, _ = uri.partition("://")
@@ -79,8 +83,10 @@ def filesystem_of(uri: str) -> tuple[Any, str]:
             tuple[Any, str], fsspec.url_to_fs(path_of_uri(uri), use_listings_cache=False, skip_instance_cache=False)
         )
     except ImportError as exc:
-        package = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs"}.get(protocol, "fsspec")
-        raise MissingDependencyError(package, "remote", f"to read '{protocol}://'") from exc
+        package, extra = _PACKAGES.get(protocol, (None, None))
+        if package is None or extra is None:
+            raise UsageError(f"'{protocol}://' cannot be read here. {exc}") from exc
+        raise MissingDependencyError(package, extra, f"to read '{protocol}://'") from exc
 
 
 def stat_of_info(uri: str, info: dict[str, Any]) -> FileStat:

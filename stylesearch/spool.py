@@ -1,14 +1,16 @@
 """Copies on disk, for a while, of what cannot be read piece by piece where it lies: downloads, and compressed archives.
 
-They lie in the user's cache folder (`XDG_CACHE_HOME` moves it), are found again by every process, and take at most half
-of the space that is free there: the ones used least recently go first.
+They lie in the user's cache folder (`XDG_CACHE_HOME` moves it), are shared by a process and its workers, and take at
+most half of the space that is free there: the ones used least recently go first.
 """
 
 from __future__ import annotations
 
 import hashlib
+import multiprocessing
 import os
 import shutil
+import sys
 from collections.abc import Callable
 from io import BufferedReader
 from pathlib import Path
@@ -42,8 +44,8 @@ def spooled(kind: Kind, identity: str, make: Callable[[Path], None]) -> Buffered
         if copy := _opened(path):
             return copy
         if not folder.exists():
-            folder.mkdir(mode=0o700, parents=True)
-            (folder / _CACHE_TAG[0]).write_bytes(_CACHE_TAG[1])
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            (_cache() / _CACHE_TAG[0]).write_bytes(_CACHE_TAG[1])
         with FileLock(f"{path}.lock"):
             if copy := _opened(path):
                 return copy
@@ -73,13 +75,34 @@ def room() -> int:
 
 
 def clear() -> None:
-    """Removes every copy that is of use to one run only. Who has one open keeps it."""
-    for kind in ("downloads", "unpacked"):
-        shutil.rmtree(_folder(kind), ignore_errors=True)
+    """Removes this process's copies, and those that killed ones have left, but for the listings."""
+    runs = _cache() / "runs"
+    for folder in runs.iterdir() if runs.exists() else ():
+        if folder.name == str(os.getpid()) or not _is_alive(int(folder.name)):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _cache() -> Path:
+    return user_cache_path("stylesearch", appauthor=False)
 
 
 def _folder(kind: Kind) -> Path:
-    return user_cache_path("stylesearch", appauthor=False) / kind
+    if kind == "listings":
+        return _cache() / kind
+    parent = multiprocessing.parent_process()
+    return _cache() / "runs" / str(parent.pid if parent else os.getpid()) / kind
+
+
+def _is_alive(process: int) -> bool:
+    if sys.platform == "win32":  # where asking so would end it
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _opened(path: Path) -> BufferedReader | None:

@@ -193,7 +193,7 @@ def test_weights_cover_texts_after_references():
 def test_linked_folders_are_counted(library, pictures, tmp_path):
     (tmp_path / "link").symlink_to(pictures / "ink")
     result = run("index", tmp_path, "-l", library)
-    assert "1 linked folder skipped; name it to index it." in result.stderr
+    assert "1 linked folder skipped; name it to index it" in result.stderr
 
 
 @pytest.mark.parametrize(("suffix", "most"), [(".webp", 360), (".jpg", 1452)])

@@ -144,7 +144,10 @@ def index(
         if follow is not None:
             typer.echo("Watching for changes; Ctrl-C ends it.", err=True)
             for changes in follow.changes(stop):
-                report = once(places if changes.everything else (), changes.sources, changes.gone)
+                try:
+                    report = once(places if changes.everything else (), changes.sources, changes.gone)
+                except UsageError as exc:  # a disk that is away for now
+                    typer.echo(f"Warning: {with_library(str(exc), library)}", err=True)
             opened.refresh()
     if report.interrupted:
         raise typer.Exit(FAILED)
@@ -191,7 +194,8 @@ def _print_report(report: Report, library: Path | None) -> None:
     for warning in report.warnings:
         typer.echo(f"Warning: {with_library(warning, library)}", err=True)
     if links := report.linked_folders:
-        typer.echo(f"{links:,} linked {'folder' if links == 1 else 'folders'} skipped; name it to index it.", err=True)
+        what = f"{links:,} linked {'folder' if links == 1 else 'folders'} skipped"
+        typer.echo(f"{what}; name it to index it, or follow all with --links follow.", err=True)
     if parts["refused"]:
         typer.echo(f"See why files were refused with: {hint('stylesearch errors', library)}")
     if report.interrupted:
