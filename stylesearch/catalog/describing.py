@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import groupby
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -48,8 +49,8 @@ def describe(connection: Connection, files: Iterable[IndexedFile], asset_ids: Ma
 
 def add_terms(connection: Connection, terms: Sequence[Term], source: TagSource) -> None:
     """Gives assets terms that they may have already."""
-    ids = _term_ids(connection, {(term.kind, folded(term.name)): term.name for term in terms})
-    rows = {(term.asset_id, ids[term.kind, folded(term.name)]) for term in terms}
+    ids = _term_ids(connection, {(term.kind, term.name[:LONGEST]) for term in terms})
+    rows = {(term.asset_id, ids[term.kind, term.name[:LONGEST]]) for term in terms}
     if rows:
         statement = _insert(connection, AssetTermRow).on_conflict_do_nothing()
         columns = [{"asset_id": asset_id, "term_id": term_id, "source": source} for asset_id, term_id in sorted(rows)]
@@ -74,15 +75,18 @@ def read_metadata(connection: Connection, ids: Sequence[int]) -> dict[int, Metad
 
 
 def read_tags(connection: Connection, ids: Sequence[int]) -> dict[int, dict[str, tuple[TagSource, ...]]]:
-    """By asset id and name, in the order of the alphabet, who says so."""
+    """By asset id and name, in the order of the alphabet, who says so. What differs in case alone is one tag, spelt as
+    the file does where it has it."""
     tags: dict[int, dict[str, tuple[TagSource, ...]]] = {}
     query = select(AssetTermRow.asset_id, TermRow.name, AssetTermRow.source, TermRow.folded)
     query = query.join(TermRow, TermRow.id == AssetTermRow.term_id).where(TermRow.kind == TAG)
     for some in chunks(ids):
-        rows = connection.execute(query.where(AssetTermRow.asset_id.in_(some))).all()
-        for asset_id, name, source, _ in sorted(rows, key=lambda row: (row.asset_id, row.folded, row.source)):
-            own = tags.setdefault(asset_id, {})
-            own[name] = (*own.get(name, ()), cast(TagSource, source))
+        rows = list(connection.execute(query.where(AssetTermRow.asset_id.in_(some))))
+        rows.sort(key=lambda row: (row.asset_id, row.folded, row.source, row.name))  # "file" comes first
+        for (asset_id, _), same in groupby(rows, key=lambda row: (row.asset_id, row.folded)):
+            spelt = list(same)
+            sources = dict.fromkeys(cast(TagSource, row.source) for row in spelt)
+            tags.setdefault(asset_id, {})[spelt[0].name] = tuple(sources)
     return tags
 
 
@@ -144,21 +148,19 @@ def _terms_of(asset_id: int, metadata: Metadata) -> list[Term]:
     return [Term(asset_id, kind, name) for kind, names in kinds.items() for name in names if name]
 
 
-def _term_ids(connection: Connection, names: Mapping[tuple[str, str], str]) -> dict[tuple[str, str], int]:
-    """The id of each term, by kind and folded name; those that the catalog lacked are added."""
+def _term_ids(connection: Connection, names: Collection[tuple[str, str]]) -> dict[tuple[str, str], int]:
+    """The id of each term, by kind and name; those that the catalog lacked are added."""
     ids: dict[tuple[str, str], int] = {}
-    columns = TermRow.kind, TermRow.folded, TermRow.id
-    for some in chunks(list(names)):
-        query = select(*columns).where(TermRow.folded.in_({fold for _, fold in some}))
-        ids.update(((kind, fold), term_id) for kind, fold, term_id in connection.execute(query))
+    columns = TermRow.kind, TermRow.name, TermRow.id
+    for some in chunks(sorted(names)):
+        query = select(*columns).where(TermRow.name.in_({name for _, name in some}))
+        ids.update(((kind, name), term_id) for kind, name, term_id in connection.execute(query))
     rows = [
-        {"kind": kind, "folded": fold, "name": name[:LONGEST]}
-        for (kind, fold), name in names.items()
-        if (kind, fold) not in ids
+        {"kind": kind, "name": name, "folded": folded(name)} for kind, name in sorted(names) if (kind, name) not in ids
     ]
     if rows:
         added = connection.execute(insert(TermRow).returning(*columns), rows)
-        ids.update(((kind, fold), term_id) for kind, fold, term_id in added)
+        ids.update(((kind, name), term_id) for kind, name, term_id in added)
     return ids
 
 

@@ -53,7 +53,7 @@ class Base(DeclarativeBase):
 
 
 class AssetRow(Base):
-    """One content. Rows are never deleted: vectors, boards and lineage hold on to the id."""
+    """One content. A row goes by `prune` alone, and its id is never given again."""
 
     __tablename__ = "assets"
     __table_args__ = ({"sqlite_autoincrement": True},)  # an id is never given twice
@@ -65,6 +65,8 @@ class AssetRow(Base):
     width: Mapped[int] = mapped_column(Integer)
     height: Mapped[int] = mapped_column(Integer)
     added_at: Mapped[datetime] = mapped_column(Utc)
+    # Further pages or key frames of the file, "page=2 page=3"; "" where it has none, NULL where nobody has looked.
+    parts: Mapped[str | None] = mapped_column(Text)
 
 
 class ScanRow(Base):
@@ -91,6 +93,19 @@ class LocationRow(Base):
     mtime_ns: Mapped[int] = mapped_column(BigInteger)
     scan_id: Mapped[int] = mapped_column(ForeignKey("scans.id"))  # the latest scan that saw it
     present: Mapped[bool]
+    # Since when nothing was found there: of a present location because its disk is away, of another because it went.
+    missing_since: Mapped[datetime | None] = mapped_column(Utc)
+
+
+class ReplacementRow(Base):
+    """An asset that lay at a location before the one that lies there now. It is kept until `prune`."""
+
+    __tablename__ = "replacements"
+    __table_args__ = (Index("ix_replacements_asset_id", "asset_id"),)
+
+    location_id: Mapped[int] = mapped_column(ForeignKey("locations.id"), primary_key=True, autoincrement=False)
+    asset_id: Mapped[int] = mapped_column(ForeignKey("assets.id"), primary_key=True, autoincrement=False)
+    replaced_at: Mapped[datetime] = mapped_column(Utc)
 
 
 class SpaceRow(Base):
@@ -134,6 +149,7 @@ class RefusalRow(Base):
     reason: Mapped[str] = mapped_column(String(32))
     message: Mapped[str] = mapped_column(Text)
     sha256: Mapped[str | None] = mapped_column(String(64))
+    decoder: Mapped[str | None] = mapped_column(String(32))
     attempts: Mapped[int] = mapped_column(Integer)
     scan_id: Mapped[int] = mapped_column(ForeignKey("scans.id"))
     last_tried_at: Mapped[datetime] = mapped_column(Utc)
@@ -162,14 +178,14 @@ class MetadataRow(Base):
 
 
 class TermRow(Base):
-    """A word or name that assets are found by: one row however many assets have it, and however it is capitalised."""
+    """A word or name that assets are found by: one row for each spelling, however many assets have it."""
 
     __tablename__ = "terms"
-    __table_args__ = (UniqueConstraint("kind", "folded"),)
+    __table_args__ = (UniqueConstraint("kind", "name"), Index("ix_terms_folded", "kind", "folded"))
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)
     kind: Mapped[str] = mapped_column(String(16))  # "tag", "creator", "licence" or "software"
-    name: Mapped[str] = mapped_column(Text)  # as it was first spelt
+    name: Mapped[str] = mapped_column(Text)
     folded: Mapped[str] = mapped_column(Text)  # as it is compared; see `stylesearch.catalog.terms`
 
 
@@ -204,6 +220,17 @@ class HistoryRow(Base):
 
     sequence: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     token: Mapped[str] = mapped_column(String(16))
+
+
+class RunRow(Base):
+    """What one run of the indexer did. The latest thousand are kept."""
+
+    __tablename__ = "runs"
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    started_at: Mapped[datetime] = mapped_column(Utc)
+    finished_at: Mapped[datetime] = mapped_column(Utc)
+    report: Mapped[str] = mapped_column(Text)  # JSON, an object; `indexer.report.Report`
 
 
 class CounterRow(Base):

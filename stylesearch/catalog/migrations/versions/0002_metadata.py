@@ -37,8 +37,9 @@ def upgrade() -> None:
         sa.Column("name", sa.Text, nullable=False),
         sa.Column("folded", sa.Text, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_terms"),
-        sa.UniqueConstraint("kind", "folded", name="uq_terms_kind"),
+        sa.UniqueConstraint("kind", "name", name="uq_terms_kind"),
     )
+    op.create_index("ix_terms_folded", "terms", ["kind", "folded"])
     op.create_table(
         "asset_terms",
         sa.Column("asset_id", ID, nullable=False, autoincrement=False),
