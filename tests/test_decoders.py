@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
-from corpus import encrypted_pdf, entity_svg, minimal_pdf
+from odd_bytes import encrypted_pdf, entity_svg, minimal_pdf
 from pictures import difference, draw
 from PIL import Image
 from test_images_colour import swapped_profile
