@@ -137,20 +137,22 @@ def _problems_of_labels(
     lonely = [style for style in queries if pictures[style] == 1 and gallery[style]]
     absent = [style for style in queries if not gallery[style]]
     uniform = [
-        style for style in queries if pictures[style] > 1 and len(shown[style]) == 1 and None not in shown[style]
+        style
+        for style in queries
+        if gallery[style] and pictures[style] > 1 and len(shown[style]) == 1 and None not in shown[style]
     ]
     if len(pictures) == 1:
-        yield _of_styles("single_style", pictures, "the only style: every answer is right, and scores say nothing")
+        yield _of_styles("single_style", pictures, "no other one, so every answer is right and scores say nothing")
     if lonely:
-        yield _of_styles("single_picture_style", lonely, "with one picture: it has no right answer in this set")
+        yield _of_styles("single_picture_style", lonely, "only one picture, so a query has no right answer in this set")
     if absent:
-        yield _of_styles("no_gallery_style", absent, "with queries and no picture in this gallery")
+        yield _of_styles("no_gallery_style", absent, "queries, and no picture in this gallery")
     if uniform:
         yield _of_styles(
-            "single_content_style", uniform, "of one content: no right answer where own content is left out"
+            "single_content_style", uniform, "only one content, so no right answer where own content is left out"
         )
 
 
 def _of_styles(kind: ProblemKind, styles: Collection[str], what: str) -> Problem:
     count = f"{len(styles):,} style{'s' if len(styles) > 1 else ''}"
-    return Problem(kind, f"{count} {what}: {listed(styles)}.", tuple(styles))
+    return Problem(kind, f"{count}: {what} ({listed(styles)}).", tuple(styles))

@@ -75,8 +75,8 @@ class _Cursor:
 class Shards:
     """A source of parquet files: a place is the number of a row, counted over all files.
 
-    Memory is bounded by some batches of pictures, whatever the sizes of files and row groups (not of pages). Rows in ascending order
-    are read once; a row that lies behind costs reading its row group from the start.
+    Memory is bounded by some batches of pictures, or a page of the file where that is more, whatever the sizes of files
+    and row groups. Rows in ascending order are read once; one that lies behind costs its row group from the start.
 
     Attributes:
         first_rows: of each file, the place of its first row.
