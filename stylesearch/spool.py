@@ -76,8 +76,11 @@ def room() -> int:
 
 def clear() -> None:
     """Removes this process's copies, and those that killed ones have left, but for the listings."""
-    runs = _cache() / "runs"
-    for folder in runs.iterdir() if runs.exists() else ():
+    try:
+        folders = list((_cache() / "runs").iterdir())
+    except OSError:  # there are none, or they are not ours
+        return
+    for folder in folders:
         if folder.name == str(os.getpid()) or not _is_alive(int(folder.name)):
             shutil.rmtree(folder, ignore_errors=True)
 
