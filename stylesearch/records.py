@@ -9,7 +9,8 @@ import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from urllib.parse import unquote
 
 from stylesearch.errors import ImageReason
@@ -122,7 +123,7 @@ def printable(path: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """What a file, and a sidecar beside it, say about the picture. Text is NFC, without control characters, and bounded.
+    """What a file, and a sidecar beside it, say about the picture. Text is NFC, free of control characters, and bounded.
 
     Attributes:
         title, description: of the picture.
@@ -233,11 +234,13 @@ class KnownContent(NamedTuple):
         asset_id: its asset.
         has_vector: whether it has a vector in the space that is asked for.
         described: whether its metadata and appearance are there.
+        parts: further pages or key frames in it; None where nobody has looked.
     """
 
     asset_id: int
     has_vector: bool
     described: bool
+    parts: tuple[str, ...] | None = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +254,7 @@ class IndexedFile:
         width, height: pixels of the upright image.
         vector: float32 (D,), unit length; None where the catalog holds the asset's vector already.
         metadata, appearance: None where the file was not decoded; what the catalog holds stays.
+        parts: further pages or key frames in the file, such as "page=2"; None where nobody has looked.
     """
 
     stat: FileStat
@@ -261,6 +265,7 @@ class IndexedFile:
     vector: np.ndarray | None
     metadata: Metadata | None = None
     appearance: Appearance | None = None
+    parts: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,6 +278,7 @@ class Refusal:
         message: the reason for a person.
         sha256: digest of the bytes where they could be read.
         attempts: how many runs have tried it.
+        decoder: what was to decode it, a module of `stylesearch.decoders`; None where it did not come to that.
     """
 
     stat: FileStat
@@ -280,6 +286,7 @@ class Refusal:
     message: str
     sha256: str | None = None
     attempts: int = 1
+    decoder: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -377,6 +384,7 @@ class Counts:
     Attributes:
         assets: pictures with a present location.
         locations: present ones.
+        missing: those of them whose disk is away.
         gone: locations that are not.
         refused: files that could not be used.
         undescribed: pictures with a present location that an older version indexed; the next run of the indexer adds
@@ -390,3 +398,37 @@ class Counts:
     refused: int
     undescribed: int = 0
     tagged: int = 0
+    missing: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Unused:
+    """What `prune` drops.
+
+    Attributes:
+        locations: that are gone.
+        assets: pictures that no file has any more, for long enough.
+        tagged: those of them with tags that people gave.
+        vectors: of those assets, in all spaces.
+        vector_bytes: their size in the catalog.
+    """
+
+    locations: int
+    assets: int
+    tagged: int
+    vectors: int
+    vector_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run of the indexer, as the catalog remembers it.
+
+    Attributes:
+        started, finished: in UTC.
+        report: what it did, as `stylesearch index --json` prints it.
+    """
+
+    started: datetime
+    finished: datetime
+    report: Mapping[str, Any]

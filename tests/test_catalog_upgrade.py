@@ -87,6 +87,15 @@ def test_everything_is_still_there(old_catalog_url: str) -> None:
         assert [refusal.attempts for refusal in catalog.refusals()] == [2]
 
 
+def test_what_had_gone_is_kept_a_while_longer(old_catalog_url: str) -> None:
+    started = datetime.now(UTC)
+    with Catalog.open(old_catalog_url) as catalog:
+        assert catalog.unused(started).assets == 0
+        unused = catalog.unused(datetime.now(UTC))
+        assert (unused.locations, unused.assets, unused.vectors) == (1, 1, 1)
+        assert catalog.assets_by_hash([sha("red")], 1)[sha("red")].parts == (), "a PNG file has no further pages"
+
+
 def test_it_can_be_written_to(old_catalog_url: str) -> None:
     with Catalog.open(old_catalog_url) as catalog:
         space_id, scan_id = catalog.ensure_space(OTHER_SPACE), catalog.begin_scan("/a")

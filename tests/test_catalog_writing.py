@@ -62,7 +62,7 @@ def test_a_batch_can_be_read_back(catalog: Catalog) -> None:
         "/a/1": KnownFile(FileStat("/a/1", 3, 1), red, has_vector=True),
         "/a/3": KnownFile(FileStat("/a/3", 9, 1), None, has_vector=False),
     }
-    assert catalog.assets_by_hash([sha("green"), sha("blue")], space_id) == {sha("blue"): (blue, True, True)}
+    assert catalog.assets_by_hash([sha("green"), sha("blue")], space_id) == {sha("blue"): (blue, True, True, None)}
     assert history(catalog, space_id) == [(red, True), (blue, True)]
     assert catalog.refusals() == [Refusal(FileStat("/a/3", 9, 1), "truncated", "The file ends too early.", sha("/a/3"))]
     counts = catalog.counts()

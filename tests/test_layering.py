@@ -42,6 +42,7 @@ LAYERS = [
         "stylesearch.scores",
         "stylesearch.duplicates",
         "stylesearch.export",
+        "stylesearch.pruning",
         "stylesearch.search",
         "stylesearch.tagging",
         "stylesearch.sheets",

@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from datetime import datetime
 from itertools import islice
 from typing import Self, cast
 
 import numpy as np
-from sqlalchemy import URL, ColumnElement, Connection, Engine, and_, case, exists, func, not_, select
+from sqlalchemy import (
+    URL,
+    ColumnElement,
+    Connection,
+    Engine,
+    and_,
+    case,
+    delete,
+    exists,
+    func,
+    insert,
+    not_,
+    or_,
+    select,
+)
 from sqlalchemy.orm import InstrumentedAttribute
 
-from stylesearch.catalog import writing
+from stylesearch.catalog import pruning, writing
 from stylesearch.catalog.describing import (
     Term,
     add_terms,
@@ -30,6 +46,8 @@ from stylesearch.catalog.tables import (
     HistoryRow,
     LocationRow,
     RefusalRow,
+    ReplacementRow,
+    RunRow,
     ScanRow,
     SpaceRow,
     TermRow,
@@ -52,12 +70,15 @@ from stylesearch.records import (
     Metadata,
     Refusal,
     Region,
+    Run,
     Space,
     TagSource,
+    Unused,
     path_of_uri,
 )
 
 _NO_FILTERS = Filters()
+_KEPT_RUNS = 1_000
 
 
 class Catalog:
@@ -156,6 +177,16 @@ class Catalog:
         with self._write() as connection:
             return writing.finish_scan(connection, scan_id, unreadable)
 
+    def miss_scan(self, scan_id: int) -> int:
+        """Marks as missing every location at or below the scan's root, where the scan found nothing at all: a disk that
+        is away. They stay in the library, and are found again once they are back.
+
+        Returns:
+            How many locations are missing there.
+        """
+        with self._write() as connection:
+            return writing.miss_scan(connection, scan_id)
+
     def unseen(self, scan_id: int, limit: int = 5_000) -> Iterator[list[str]]:
         """Uris at or below the scan's root that neither it nor a later scan saw, present or refused, in stretches.
 
@@ -214,14 +245,25 @@ class Catalog:
         found: dict[str, KnownContent] = {}
         in_space = and_(VectorRow.asset_id == AssetRow.id, VectorRow.space_id == space_id)
         has = VectorRow.asset_id.is_not(None), AppearanceRow.asset_id.is_not(None)
-        query = select(AssetRow.sha256, AssetRow.id, *has)
+        query = select(AssetRow.sha256, AssetRow.id, *has, AssetRow.parts)
         query = query.outerjoin(VectorRow, in_space).outerjoin(AppearanceRow, _described(AssetRow.id))
         with self._read() as connection:
             for some in chunks(sha256s):
-                for sha256, asset_id, has_vector, described in connection.execute(
-                    query.where(AssetRow.sha256.in_(some))
-                ):
-                    found[sha256] = KnownContent(asset_id, has_vector, described)
+                for row in connection.execute(query.where(AssetRow.sha256.in_(some))):
+                    sha256, asset_id, has_vector, described, parts = row
+                    found[sha256] = KnownContent(asset_id, has_vector, described, _parts(parts))
+        return found
+
+    def parts(self, uris: Sequence[str]) -> dict[str, tuple[str, ...] | None]:
+        """What lies in files beyond their own picture, by uri; None where nobody has looked. Left out are those that
+        hold one picture, and unknown uris."""
+        found: dict[str, tuple[str, ...] | None] = {}
+        query = select(LocationRow.uri, AssetRow.parts).join(AssetRow, AssetRow.id == LocationRow.asset_id)
+        query = query.where(or_(AssetRow.parts.is_(None), AssetRow.parts != ""))
+        with self._read() as connection:
+            for some in chunks(uris):
+                rows = connection.execute(query.where(LocationRow.uri.in_(some)))
+                found.update((uri, _parts(parts)) for uri, parts in rows)
         return found
 
     def write(self, space_id: int, scan_id: int, batch: Batch) -> None:
@@ -388,21 +430,87 @@ class Catalog:
                     row.message,
                     row.sha256,
                     row.attempts,
+                    row.decoder,
                 )
                 for row in connection.execute(query)
             ]
+
+    def predecessors(self, asset_ids: Iterable[int]) -> dict[int, list[int]]:
+        """The assets that lay at a present location of these before they did, the latest first; those without are left
+        out. They are remembered until they are pruned."""
+        found: dict[int, list[int]] = {}
+        query = select(LocationRow.asset_id, ReplacementRow.asset_id.label("earlier"))
+        query = query.join(LocationRow, LocationRow.id == ReplacementRow.location_id)
+        query = query.where(LocationRow.present, ReplacementRow.asset_id != LocationRow.asset_id)
+        latest_first = query.order_by(ReplacementRow.replaced_at.desc(), ReplacementRow.asset_id.desc())
+        with self._read() as connection:
+            for some in chunks(_possible(asset_ids)):
+                for asset_id, earlier in connection.execute(latest_first.where(LocationRow.asset_id.in_(some))):
+                    if earlier not in found.setdefault(asset_id, []):
+                        found[asset_id].append(earlier)
+        return found
+
+    def unused(self, before: datetime) -> Unused:
+        """What `prune` with the same moment would drop."""
+        with self._read() as connection:
+            return pruning.unused(connection, before)
+
+    def unused_contents(self, before: datetime) -> Iterator[str]:
+        """The sha256 of each asset that `prune` with the same moment would drop."""
+        after = ""
+        while True:
+            with self._read() as connection:
+                some = pruning.unused_contents(connection, before, after)
+            if not some:
+                return
+            after = some[-1]
+            yield from some
+
+    def prune(self, before: datetime) -> Iterator[list[str]]:
+        """Drops the locations that went before that moment, and the assets that no file has had since, with their
+        vectors and all that describes them; a few thousand in each transaction.
+
+        Yields:
+            the sha256 of those assets that have been dropped.
+        """
+        with self._write() as connection:
+            left = pruning.drop_locations(connection, before)
+        while left:
+            with self._write() as connection:
+                left = pruning.drop_locations(connection, before)
+        while True:
+            with self._write() as connection:
+                dropped = pruning.drop_assets(connection, before)
+            if not dropped:
+                return
+            yield dropped
+
+    def add_run(self, started: datetime, finished: datetime, report: Mapping[str, object]) -> None:
+        """Remembers what a run of the indexer did; the latest thousand are kept."""
+        row = {"started_at": started, "finished_at": finished, "report": json.dumps(report)}
+        with self._write() as connection:
+            run_id = connection.execute(insert(RunRow).returning(RunRow.id), row).scalar_one()
+            connection.execute(delete(RunRow).where(RunRow.id <= run_id - _KEPT_RUNS))
+
+    def last_run(self) -> Run | None:
+        """The latest run of the indexer that came to its end."""
+        query = select(RunRow.started_at, RunRow.finished_at, RunRow.report).order_by(RunRow.id.desc()).limit(1)
+        with self._read() as connection:
+            row = connection.execute(query).first()
+        return row and Run(row.started_at, row.finished_at, json.loads(row.report))
 
     def counts(self) -> Counts:
         """Totals; see `Counts`."""
         present = func.count(case((LocationRow.present, 1)))
         gone = func.count(case((not_(LocationRow.present), 1)))
+        missing = func.count(case((and_(LocationRow.present, LocationRow.missing_since.is_not(None)), 1)))
         assets = select(func.count(LocationRow.asset_id.distinct())).where(LocationRow.present)
         undescribed = assets.where(not_(exists().where(_described(LocationRow.asset_id))))
         has_tag = exists().where(
             AssetTermRow.asset_id == LocationRow.asset_id, AssetTermRow.term_id == TermRow.id, TermRow.kind == TAG
         )
         with self._read() as connection:
-            locations, absent = connection.execute(select(present, gone)).one()
+            locations, absent, away = connection.execute(select(present, gone, missing)).one()
             return Counts(
                 assets=connection.scalars(assets).one(),
                 locations=locations,
@@ -410,6 +518,7 @@ class Catalog:
                 refused=connection.scalars(select(func.count()).select_from(RefusalRow)).one(),
                 undescribed=connection.scalars(undescribed).one(),
                 tagged=connection.scalars(assets.where(has_tag)).one(),
+                missing=away,
             )
 
     def _dim(self, space_id: int) -> int:
@@ -424,6 +533,10 @@ class Catalog:
 
 def _described(asset_id: ColumnElement[int] | InstrumentedAttribute[int]) -> ColumnElement[bool]:
     return and_(AppearanceRow.asset_id == asset_id, AppearanceRow.version == APPEARANCE_VERSION)
+
+
+def _parts(stored: str | None) -> tuple[str, ...] | None:
+    return None if stored is None else tuple(stored.split())
 
 
 def _possible(asset_ids: Iterable[int]) -> list[int]:
@@ -444,7 +557,8 @@ def _assets(connection: Connection, ids: Sequence[int]) -> dict[int, Asset]:
     located = select(LocationRow.asset_id, LocationRow.uri).where(LocationRow.present)
     for some in chunks(ids):
         paths: dict[int, list[str]] = {}
-        newest_first = located.order_by(LocationRow.scan_id.desc(), LocationRow.uri)
+        reachable_first = LocationRow.missing_since.is_not(None)
+        newest_first = located.order_by(reachable_first, LocationRow.scan_id.desc(), LocationRow.uri)
         for asset_id, uri in connection.execute(newest_first.where(LocationRow.asset_id.in_(some))):
             paths.setdefault(asset_id, []).append(path_of_uri(uri))
         for row in connection.execute(columns.where(AssetRow.id.in_(some))):

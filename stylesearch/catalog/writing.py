@@ -18,6 +18,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     and_,
+    bindparam,
     case,
     delete,
     exists,
@@ -25,7 +26,6 @@ from sqlalchemy import (
     insert,
     literal,
     not_,
-    or_,
     select,
     true,
     update,
@@ -42,8 +42,10 @@ from stylesearch.catalog.tables import (
     HistoryRow,
     LocationRow,
     RefusalRow,
+    ReplacementRow,
     ScanRow,
     SpaceRow,
+    Utc,
     VectorRow,
 )
 from stylesearch.records import Batch, IndexedFile, Refusal, Space
@@ -78,6 +80,17 @@ def finish_scan(connection: Connection, scan_id: int, unreadable: Sequence[str])
     return gone
 
 
+def miss_scan(connection: Connection, scan_id: int) -> int:
+    """Marks as missing what lies at or below the scan's root; returns the number of locations."""
+    root = connection.execute(select(ScanRow.root).where(ScanRow.id == scan_id)).scalar_one()
+    _spare(connection, scan_id, [root])
+    there = LocationRow.present, LocationRow.scan_id == scan_id, at_or_below(LocationRow.uri, root)
+    since = func.coalesce(LocationRow.missing_since, literal(datetime.now(UTC), Utc))
+    missing = connection.execute(update(LocationRow).where(*there).values(missing_since=since)).rowcount
+    connection.execute(update(ScanRow).where(ScanRow.id == scan_id).values(finished_at=datetime.now(UTC)))
+    return missing
+
+
 def forget(connection: Connection, root: str) -> int:
     """Marks as gone whatever lies at or below the root; returns the number of locations."""
     return _lose(connection, root, true(), true())
@@ -85,8 +98,8 @@ def forget(connection: Connection, root: str) -> int:
 
 def _lose(connection: Connection, root: str, missed: ColumnElement[bool], unrefused: ColumnElement[bool]) -> int:
     lost = and_(LocationRow.present, missed, at_or_below(LocationRow.uri, root))
-    gone = connection.scalars(update(LocationRow).where(lost).values(present=False).returning(LocationRow.asset_id))
-    asset_ids = gone.all()
+    going = update(LocationRow).where(lost).values(present=False, missing_since=datetime.now(UTC))
+    asset_ids = connection.scalars(going.returning(LocationRow.asset_id)).all()
     _settle(connection, asset_ids)
     connection.execute(delete(RefusalRow).where(unrefused, at_or_below(RefusalRow.uri, root)))
     return len(asset_ids)
@@ -94,16 +107,18 @@ def _lose(connection: Connection, root: str, missed: ColumnElement[bool], unrefu
 
 def write(connection: Connection, space_id: int, scan_id: int, batch: Batch, packed: Mapping[str, bytes]) -> None:
     """Writes a batch; `packed` holds its vectors as they are stored, by sha256."""
-    left = _assets_at(
+    before = _located(
         connection, [*(file.stat.uri for file in batch.indexed), *(file.stat.uri for file in batch.refused)]
     )
     asset_ids = _add_assets(connection, batch.indexed)
-    describe(connection, batch.indexed, asset_ids)
-    _place(connection, scan_id, batch.indexed, asset_ids)
+    indexed = [file for file in batch.indexed if file.sha256 in asset_ids]
+    describe(connection, indexed, asset_ids)
+    _replace(connection, indexed, before, asset_ids)
+    _place(connection, scan_id, indexed, asset_ids)
     _add_vectors(connection, space_id, {asset_ids[sha256]: data for sha256, data in packed.items()})
     _refuse(connection, scan_id, batch.refused)
     back = _see_again(connection, scan_id, batch.unchanged)
-    _settle(connection, {*left, *asset_ids.values(), *back})
+    _settle(connection, {*(asset_id for _, asset_id in before.values()), *asset_ids.values(), *back})
 
 
 def _take_numbers(connection: Connection, count: int) -> int:
@@ -150,16 +165,26 @@ def _spare(connection: Connection, scan_id: int, folders: Sequence[str]) -> None
             connection.execute(spared.values(scan_id=scan_id))
 
 
-def _assets_at(connection: Connection, uris: Sequence[str]) -> set[int]:
-    found: set[int] = set()
+def _located(connection: Connection, uris: Sequence[str]) -> dict[str, tuple[int, int]]:
+    """The ids of the location and of its asset, by uri; unknown uris are left out."""
+    found: dict[str, tuple[int, int]] = {}
+    columns = select(LocationRow.uri, LocationRow.id, LocationRow.asset_id)
     for some in chunks(uris):
-        found.update(connection.scalars(select(LocationRow.asset_id).where(LocationRow.uri.in_(some))))
+        rows = connection.execute(columns.where(LocationRow.uri.in_(some)))
+        found.update((uri, (location_id, asset_id)) for uri, location_id, asset_id in rows)
     return found
 
 
 def _add_assets(connection: Connection, files: Iterable[IndexedFile]) -> dict[str, int]:
-    """The id of each content, by sha256; those that the catalog lacked are added."""
-    by_hash = {file.sha256: file for file in files}
+    """The id of each content, by sha256; those that the catalog lacked are added.
+
+    Left out is a content that was known when its file was hashed, so that it was not decoded, and that has been pruned
+    since: the next run finds the file again.
+    """
+    by_hash: dict[str, IndexedFile] = {}
+    for file in files:
+        if file.format or file.sha256 not in by_hash:
+            by_hash[file.sha256] = file
     ids: dict[str, int] = {}
     for some in chunks(list(by_hash)):
         known = select(AssetRow.sha256, AssetRow.id).where(AssetRow.sha256.in_(some))
@@ -173,14 +198,50 @@ def _add_assets(connection: Connection, files: Iterable[IndexedFile]) -> dict[st
             "width": file.width,
             "height": file.height,
             "added_at": now,
+            "parts": None,
         }
         for sha256, file in by_hash.items()
-        if sha256 not in ids
+        if sha256 not in ids and file.format
     ]
     if rows:
         added = connection.execute(insert(AssetRow).returning(AssetRow.sha256, AssetRow.id), rows)
         ids.update((sha256, asset_id) for sha256, asset_id in added)
+    looked_into = [
+        {"of": ids[sha256], "found": " ".join(file.parts)}
+        for sha256, file in by_hash.items()
+        if file.parts is not None and sha256 in ids
+    ]
+    if looked_into:
+        connection.execute(
+            update(AssetRow).where(AssetRow.id == bindparam("of")).values(parts=bindparam("found")), looked_into
+        )
     return ids
+
+
+def _replace(
+    connection: Connection,
+    files: Sequence[IndexedFile],
+    before: Mapping[str, tuple[int, int]],
+    asset_ids: Mapping[str, int],
+) -> None:
+    """Remembers which asset lay where another one lies now."""
+    now = datetime.now(UTC)
+    rows = {
+        before[file.stat.uri]: {
+            "location_id": before[file.stat.uri][0],
+            "asset_id": before[file.stat.uri][1],
+            "replaced_at": now,
+        }
+        for file in files
+        if file.stat.uri in before and before[file.stat.uri][1] != asset_ids[file.sha256]
+    }
+    if rows:
+        statement = _upsert(connection, ReplacementRow)
+        statement = statement.on_conflict_do_update(
+            index_elements=[ReplacementRow.location_id, ReplacementRow.asset_id],
+            set_={"replaced_at": statement.excluded.replaced_at},
+        )
+        connection.execute(statement, list(rows.values()))
 
 
 def _place(connection: Connection, scan_id: int, files: Sequence[IndexedFile], asset_ids: Mapping[str, int]) -> None:
@@ -196,6 +257,7 @@ def _place(connection: Connection, scan_id: int, files: Sequence[IndexedFile], a
             "mtime_ns": new.mtime_ns,
             "scan_id": _later(new.scan_id, LocationRow.scan_id),
             "present": True,
+            "missing_since": None,
         },
     )
     rows = [_stat_columns(file, scan_id) | {"asset_id": asset_ids[file.sha256], "present": True} for file in files]
@@ -224,7 +286,8 @@ def _refuse(connection: Connection, scan_id: int, refused: Sequence[Refusal]) ->
         return
     statement = _upsert(connection, RefusalRow)
     new = statement.excluded
-    replaced = {name: new[name] for name in ("size", "mtime_ns", "reason", "message", "sha256", "last_tried_at")}
+    names = ("size", "mtime_ns", "reason", "message", "sha256", "decoder", "last_tried_at")
+    replaced = {name: new[name] for name in names}
     statement = statement.on_conflict_do_update(
         index_elements=[RefusalRow.uri],
         set_=replaced | {"scan_id": _later(new.scan_id, RefusalRow.scan_id), "attempts": RefusalRow.attempts + 1},
@@ -232,12 +295,14 @@ def _refuse(connection: Connection, scan_id: int, refused: Sequence[Refusal]) ->
     now = datetime.now(UTC)
     rows = [
         _stat_columns(file, scan_id)
-        | {"reason": file.reason, "message": file.message, "sha256": file.sha256, "attempts": 1, "last_tried_at": now}
+        | {"reason": file.reason, "message": file.message, "sha256": file.sha256, "decoder": file.decoder}
+        | {"attempts": 1, "last_tried_at": now}
         for file in refused
     ]
     connection.execute(statement, rows)
     for some in chunks([file.stat.uri for file in refused]):
-        connection.execute(update(LocationRow).where(LocationRow.uri.in_(some)).values(present=False))
+        lost = update(LocationRow).where(LocationRow.uri.in_(some), LocationRow.present)
+        connection.execute(lost.values(present=False, missing_since=now))
 
 
 def _upsert(connection: Connection, table: type[Base]) -> sqlite.Insert | postgresql.Insert:
@@ -260,7 +325,7 @@ def _see_again(connection: Connection, scan_id: int, uris: Sequence[str]) -> Col
         gone = and_(LocationRow.uri.in_(some), not_(LocationRow.present), not_(refused))
         back.update(connection.scalars(select(LocationRow.asset_id).where(gone)))
         connection.execute(update(LocationRow).where(gone).values(present=True))
-        for table in (LocationRow, RefusalRow):
-            seen = update(table).where(table.uri.in_(some), table.scan_id < scan_id).values(scan_id=scan_id)
-            connection.execute(seen)
+        for table, found in ((LocationRow, {"missing_since": None}), (RefusalRow, {})):
+            seen = update(table).where(table.uri.in_(some), table.scan_id < scan_id)
+            connection.execute(seen.values(scan_id=scan_id, **found))
     return back
