@@ -89,7 +89,8 @@ def test_every_indexed_picture_has_a_thumbnail(library: tuple[Library, dict[str,
         assert opened.thumbnail(asset), asset.paths
 
 
-def test_file_that_may_not_be_read() -> None:
+def test_file_that_may_not_be_read(library: tuple[Library, dict[str, int]]) -> None:
+    # After another run: an ordinary user may not be able to import what indexing needs from where root has it.
     with ordinary_user() as folder, open_bench(folder) as bench:
         (bench.pictures / "locked.jpg").write_bytes(b"not even read")
         (bench.pictures / "locked.jpg").chmod(0)
