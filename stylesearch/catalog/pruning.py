@@ -94,7 +94,7 @@ def _stale(before: datetime) -> ColumnElement[bool]:
     return and_(not_(LocationRow.present), LocationRow.missing_since < before)
 
 
-def _unheld(before: datetime) -> Select[tuple[int, str]]:
+def _unheld(before: datetime) -> Select[int, str]:
     kept = or_(LocationRow.present, LocationRow.missing_since >= before)
     remembered = exists().where(ReplacementRow.asset_id == AssetRow.id, ReplacementRow.replaced_at >= before)
     return select(AssetRow.id, AssetRow.sha256).where(
@@ -102,5 +102,5 @@ def _unheld(before: datetime) -> Select[tuple[int, str]]:
     )
 
 
-def _count(connection: Connection, query: Select[tuple[int]]) -> int:
+def _count(connection: Connection, query: Select[int]) -> int:
     return connection.scalars(select(func.count()).select_from(query.subquery())).one()
