@@ -279,11 +279,12 @@ def _led(
     """The largest picture with what is near it, then the largest of those that are left, and so on."""
     pixels = looks.sizes[rows].astype(np.int64).prod(1)
     left = rows[np.lexsort((looks.ids[rows], -pixels))]
-    shapes = np.log(looks.sizes[:, 0] / looks.sizes[:, 1])
     while len(left) > 1:
         leader, rest = left[0], left[1:]
+        widths, heights = looks.sizes[left].T
+        shapes = np.log(widths / heights)
         bits = hamming(looks.hashes[rest], looks.hashes[leader])
-        alike = np.flatnonzero((bits <= distance) & (np.abs(shapes[rest] - shapes[leader]) < _SAME_SHAPE))
+        alike = np.flatnonzero((bits <= distance) & (np.abs(shapes[1:] - shapes[0]) < _SAME_SHAPE))
         cosines = _cosines(int(looks.ids[leader]), looks.ids[rest[alike]], held, fetch)
         near = cosines >= least_cosine
         members, cosines = alike[near], cosines[near]
