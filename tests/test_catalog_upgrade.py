@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from stylesearch.records import Batch, Counts
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 
 # What version 0.1 wrote: two pictures, one of them at two places, one gone, and a file that was refused.
-ROWS_0001 = {
+ROWS_0001: dict[str, list[dict[str, Any]]] = {
     "INSERT INTO assets (id, sha256, size, format, width, height, added_at)"
     " VALUES (:id, :sha256, 5, 'PNG', 4, 3, :now)": [
         {"id": 1, "sha256": sha("red"), "now": NOW},

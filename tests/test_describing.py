@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 from catalog_records import APPEARANCE, SPACE, sha, vector
@@ -27,7 +28,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def run(library: Library, folder: Path, **options: bool):
+def run(library: Library, folder: Path, **options: Any):
     return index(
         library.catalog, library.encoder, [folder], thumbnails=library.thumbnails, settings=SETTINGS, **options
     )
@@ -85,7 +86,7 @@ def test_a_picture_is_found_by_id_path_and_content(folder: Path, tmp_path: Path)
         ({"tags": "grün", "generated": True}, []),
     ],
 )
-def test_filters(folder: Path, filters: dict, expected: list[str]) -> None:
+def test_filters(folder: Path, filters: dict[str, Any], expected: list[str]) -> None:
     with Library.open(folder / "library") as library:
         assert names(library, **filters) == expected
         hits = library.search(Query(folder / "pictures" / "plain.png", exclude_references=False, **filters))
@@ -100,7 +101,7 @@ def test_filters(folder: Path, filters: dict, expected: list[str]) -> None:
         ({"years": (1985, 1970)}, "1985 to 1970 run backwards"),
     ],
 )
-def test_impossible_filters(filters: dict, message: str) -> None:
+def test_impossible_filters(filters: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         Filters(**filters)
 
@@ -183,5 +184,5 @@ def test_everything_survives_both_databases(catalog: Catalog) -> None:
     assert catalog.asset_ids(Filters(generated=False)).tolist() == []
 
 
-def _fields(metadata: Metadata) -> dict[str, object]:
+def _fields(metadata: Metadata) -> dict[str, Any]:
     return {name: getattr(metadata, name) for name in Metadata.__slots__}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -119,6 +120,6 @@ def test_an_empty_library_has_none(tmp_path: Path) -> None:
         ({"least_cosine": 1.5}, "from -1 to 1"),
     ],
 )
-def test_what_cannot_be_asked(library: Path, options: dict, message: str) -> None:
+def test_what_cannot_be_asked(library: Path, options: dict[str, Any], message: str) -> None:
     with Library.open(library) as opened, pytest.raises(UsageError, match=message):
         opened.duplicates(**options)

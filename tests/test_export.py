@@ -6,6 +6,7 @@ import csv
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -27,7 +28,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def by_name(rows: list[dict]) -> dict[str, dict]:
+def by_name(rows: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     return {Path(row["paths"][0]).name: row for row in rows}
 
 
