@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field
 
+from indexer.stages import Stage
 from stylesearch.catalog import Catalog
 from stylesearch.records import Batch, IndexedFile, Refusal
 
@@ -24,11 +25,15 @@ class Outbox:
 
     Attributes:
         space_id: the space that vectors are written to.
+
+    Args:
+        stage: counts the work of writing.
     """
 
-    def __init__(self, catalog: Catalog, space_id: int) -> None:
+    def __init__(self, catalog: Catalog, space_id: int, stage: Stage) -> None:
         self._catalog = catalog
         self.space_id = space_id
+        self._stage = stage
         self._contents: defaultdict[int, _Contents] = defaultdict(_Contents)
         self._waiting = 0
 
@@ -50,7 +55,9 @@ class Outbox:
 
     def flush(self) -> None:
         """Writes everything that waits."""
-        for scan_id, contents in self._contents.items():
-            self._catalog.write(self.space_id, scan_id, Batch(contents.indexed, contents.refused, contents.unchanged))
+        with self._stage.at_work(self._waiting):
+            for scan_id, contents in self._contents.items():
+                batch = Batch(contents.indexed, contents.refused, contents.unchanged)
+                self._catalog.write(self.space_id, scan_id, batch)
         self._contents.clear()
         self._waiting = 0

@@ -16,6 +16,7 @@ from indexer.decode import Prepared
 from indexer.outbox import Outbox
 from indexer.plan import Cause
 from indexer.report import Report
+from indexer.stages import timed
 from indexer.workers import DecodeWorkers, Pending
 from stylesearch.errors import EncoderError
 from stylesearch.records import FileStat, IndexedFile, Refusal
@@ -32,7 +33,11 @@ class File:
         stat: the file when it was hashed.
         cause: why it is read.
         sha256: its content, when it was hashed.
+        before: the asset that it was when it was last read.
+        as_known: its size and time are those that are known.
         has_vector: the catalog has its vector: it is decoded for what describes it, and not encoded.
+        parts: further pages or key frames that its content is known to have; None: unknown.
+        takes_parts: they are found through this file, and not planned by themselves.
         twins: files with the same content, which wait for what becomes of this one.
     """
 
@@ -40,18 +45,24 @@ class File:
     stat: FileStat
     cause: Cause
     sha256: str
+    before: int | None = None
+    as_known: bool = False
     has_vector: bool = False
+    parts: tuple[str, ...] | None = ()
+    takes_parts: bool = False
     twins: list[File] = field(default_factory=list)
 
 
 _Batch = list[tuple[File, Prepared]]
+_Encoded = Future[tuple[list[np.ndarray | EncoderError], float]]
 
 
 class Pipeline:
     """Takes files one by one and writes them in batches. Call it from one thread, and use it in a `with` statement.
 
     Attributes:
-        written: contents written since it was last cleared.
+        written: contents written since it was last cleared, and their parts.
+        with_parts: files that have been dealt with, and their parts, which are to be admitted next.
     """
 
     def __init__(
@@ -75,9 +86,10 @@ class Pipeline:
         self._under_way: dict[str, File] = {}  # by sha256
         self._decoding: deque[tuple[File, Pending]] = deque()
         self._batch: _Batch = []
-        self._encoding: deque[tuple[_Batch, Future[list[np.ndarray | EncoderError]]]] = deque()
+        self._encoding: deque[tuple[_Batch, _Encoded]] = deque()
         self._encode_thread = ThreadPoolExecutor(1, "encode")
-        self.written: set[str] = set()
+        self.written: dict[str, tuple[str, ...]] = {}
+        self.with_parts: deque[tuple[File, tuple[str, ...]]] = deque()
 
     def __enter__(self) -> Self:
         return self
@@ -116,6 +128,7 @@ class Pipeline:
                 return False
         self._decoding.popleft()
         result = self._workers.result(pending)
+        self._report.stages["decode"].add(pending.seconds, 1, max(0, result.stat.size))
         if isinstance(result, Refusal) and result.reason in ("crashed", "timeout"):
             result = replace(result, sha256=file.sha256)  # the worker could not say
         if result.sha256 != file.sha256:
@@ -153,13 +166,15 @@ class Pipeline:
         if not self._batch:
             return
         pixels = np.stack([prepared.pixels for _, prepared in self._batch])
-        self._encoding.append((self._batch, self._encode_thread.submit(self._encoder.encode, pixels)))
+        self._encoding.append((self._batch, self._encode_thread.submit(timed, self._encoder.encode, pixels)))
         self._batch = []
         while len(self._encoding) > _BATCHES_ENCODING:
             self._store(*self._encoding.popleft())
 
-    def _store(self, batch: _Batch, encoded: Future[list[np.ndarray | EncoderError]]) -> None:
-        for (file, prepared), vector in zip(batch, encoded.result(), strict=True):
+    def _store(self, batch: _Batch, encoded: _Encoded) -> None:
+        vectors, seconds = encoded.result()
+        self._report.stages["encode"].add(seconds, len(batch), sum(prepared.stat.size for _, prepared in batch))
+        for (file, prepared), vector in zip(batch, vectors, strict=True):
             if isinstance(vector, EncoderError):
                 self._refuse(file, Refusal(prepared.stat, "unsupported", str(vector), prepared.sha256))
                 continue
@@ -179,11 +194,15 @@ class Pipeline:
             vector,
             prepared.metadata,
             prepared.appearance,
+            prepared.parts,
         )
         self._outbox.add_indexed(file.scan_id, good)
         self._report.count(file.cause, known_content=vector is None)
         for twin in file.twins:
             self._outbox.add_indexed(twin.scan_id, replace(good, stat=twin.stat, vector=None))
             self._report.count(twin.cause, known_content=True)
-        self.written.add(file.sha256)
+        parts = prepared.parts if prepared.parts is not None else file.parts or ()
+        if parts:
+            self.with_parts += [(one, parts) for one in (file, *file.twins) if one.takes_parts]
+        self.written[file.sha256] = parts
         self._forget(file)

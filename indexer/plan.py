@@ -8,16 +8,26 @@ from typing import Literal, NamedTuple
 
 from stylesearch.records import FileStat, KnownFile, Refusal
 
-# Why a file is read: never seen; seen with another size or time; seen, but without a vector in this space; with one,
-# but without metadata and appearance, or read for those on request; refused before and tried again on request.
-Cause = Literal["new", "changed", "again", "undescribed", "retried"]
+# Why a file is read: never seen; seen with another size or time, or distrusted on request; seen, but without a vector
+# in this space; with one, but without metadata, appearance or a list of its pages, or read for those on request;
+# refused before and tried again on request. "same" is what a file turns out to be that has the content it had.
+Cause = Literal["new", "changed", "again", "undescribed", "retried", "same"]
 
 
 class Task(NamedTuple):
-    """A file to read."""
+    """A file to read.
+
+    Attributes:
+        stat: the file as it was found.
+        cause: why.
+        before: the asset that it was when it was last read.
+        as_known: size and time are those that are known.
+    """
 
     stat: FileStat
     cause: Cause
+    before: int | None = None
+    as_known: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +51,7 @@ def plan(
     *,
     retry_failed: bool = False,
     reread_metadata: bool = False,
+    rehash: bool = False,
 ) -> Plan:
     """Sorts what a scan found.
 
@@ -52,6 +63,7 @@ def plan(
         known: by uri, at least those of `found` that the catalog knows.
         retry_failed: read refused files again even if they have not changed.
         reread_metadata: read indexed files again even if they have not changed.
+        rehash: read all files again, because size and time may deceive.
     """
     result = Plan()
     for item in found:
@@ -66,13 +78,15 @@ def plan(
         elif before is None:
             result.tasks.append(Task(stat, "new"))
         elif not same:
-            result.tasks.append(Task(stat, "changed"))
+            result.tasks.append(Task(stat, "changed", before.asset_id))
         elif was_refused:
             result.tasks.append(Task(stat, "retried"))
         elif not before.has_vector:
-            result.tasks.append(Task(stat, "again"))
+            result.tasks.append(Task(stat, "again", before.asset_id, as_known=True))
         elif reread_metadata or not before.described:
-            result.tasks.append(Task(stat, "undescribed"))
+            result.tasks.append(Task(stat, "undescribed", before.asset_id, as_known=True))
+        elif rehash:
+            result.tasks.append(Task(stat, "changed", before.asset_id, as_known=True))
         else:
             result.unchanged.append(stat.uri)
     return result

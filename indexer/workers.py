@@ -23,7 +23,8 @@ from typing import Any, Self
 from pebble import ProcessExpired, ProcessPool
 from PIL import Image
 
-from indexer.decode import Prepared, refusal
+from indexer.decode import Prepared, decoder_at, refusal
+from indexer.stages import timed
 from stylesearch.errors import ImageError, StyleSearchError
 from stylesearch.images import Preprocess
 from stylesearch.records import FileStat, Limits, Refusal
@@ -41,11 +42,16 @@ Decode = Callable[[FileStat, Preprocess, Limits, Path], Prepared | Refusal]
 
 @dataclass(slots=True)
 class Pending:
-    """A file on its way through the workers."""
+    """A file on its way through the workers.
+
+    Attributes:
+        seconds: that it has kept a worker busy, once its result was asked for.
+    """
 
     stat: FileStat
     pool: ProcessPool
-    future: Future[Prepared | Refusal]
+    future: Future[tuple[Prepared | Refusal, float]]
+    seconds: float = 0.0
 
     def wait(self, seconds: float) -> bool:
         """Whether the answer is there, waiting for it at most so long."""
@@ -69,6 +75,7 @@ class DecodeWorkers:
     ) -> None:
         self._decode = decode
         self._arguments = (preprocess, limits, thumbnails)
+        self._limits = limits
         self.count = count
         self._seconds = seconds
         self._memory = BASE_MEMORY + MEMORY_PER_PIXEL * limits.max_pixels
@@ -98,11 +105,13 @@ class DecodeWorkers:
         """
         stat = pending.stat
         try:
-            return pending.future.result()
+            result, pending.seconds = pending.future.result()
+            return result
         except TimeoutError:
-            return refusal(stat, ImageError("timeout", f"The decoder did not finish within {self._seconds:g} seconds."))
+            pending.seconds = self._seconds
+            error = ImageError("timeout", f"The decoder did not finish within {self._seconds:g} seconds.")
         except ProcessExpired as exc:
-            return refusal(stat, ImageError("crashed", f"The decoder process died (exit code {exc.exitcode})."))
+            error = ImageError("crashed", f"The decoder process died (exit code {exc.exitcode}).")
         except BrokenProcessPool:
             # An idle worker was killed from outside, which takes the pool down with it. That is no file's fault.
             self._renew(pending.pool)
@@ -110,10 +119,12 @@ class DecodeWorkers:
         except StyleSearchError:
             raise
         except Exception as exc:  # noqa: BLE001 - whatever one file brings out is recorded as its refusal
-            return refusal(stat, ImageError("crashed", f"The decoder failed ({type(exc).__name__}: {exc})."))
+            error = ImageError("crashed", f"The decoder failed ({type(exc).__name__}: {exc}).")
+        return refusal(stat, error, decoder=decoder_at(stat, self._limits))
 
     def _schedule(self, stat: FileStat) -> Pending:
-        future = self._pool.schedule(self._decode, args=(stat, *self._arguments), timeout=self._seconds)
+        arguments = (self._decode, stat, *self._arguments)
+        future = self._pool.schedule(timed, args=arguments, timeout=self._seconds)
         return Pending(stat, self._pool, future)
 
     def _new_pool(self) -> ProcessPool:

@@ -180,6 +180,14 @@ def parts_of(data: bytes, limits: Limits = _DEFAULT_LIMITS) -> list[str]:
         return decoder.parts(data, Request(kind, limits))
 
 
+def decoder_name(data: bytes) -> str | None:
+    """Which module of `stylesearch.decoders` reads a file that begins so; None where none does."""
+    try:
+        return BY_NAME[_known_format(data, Limits())].decoder
+    except ImageError:
+        return None
+
+
 def thumbnail(picture: Image.Image) -> bytes:
     """A WebP file, `THUMBNAIL_SIDE` pixels along its longest side; smaller pictures keep their size."""
     small = picture.copy()

@@ -16,8 +16,7 @@ from typing import Any
 from fakes import FakeEncoder
 from pictures import draw, encode
 
-from indexer import run
-from indexer.report import Report
+from indexer import report, run
 from indexer.sources import Source
 from stylesearch.catalog import Catalog
 from stylesearch.records import Limits, Refusal, path_of_uri
@@ -39,7 +38,7 @@ class Bench:
     def thumbnails(self) -> Path:
         return self.folder / "thumbnails"
 
-    def index(self, *roots: Path, settings: Settings = SETTINGS, **changed: Any) -> Report:
+    def index(self, *roots: Path, settings: Settings = SETTINGS, **changed: Any) -> report.Report:
         options: dict[str, Any] = {"thumbnails": self.thumbnails, "batch_size": 8} | changed
         return run.index(
             self.catalog,
@@ -49,7 +48,7 @@ class Bench:
             **options,
         )
 
-    def index_sources(self, sources: Sequence[Source]) -> Report:
+    def index_sources(self, sources: Sequence[Source]) -> report.Report:
         return run.index(
             self.catalog, self.encoder, [], thumbnails=self.thumbnails, settings=SETTINGS, sources=sources, batch_size=8
         )
@@ -118,7 +117,7 @@ def ordinary_user() -> Iterator[Path]:
 
 
 if __name__ == "__main__":
-    run.TELL_SECONDS = 0  # after every batch
+    report.TELL_SECONDS = 0  # after every batch
     with open_bench(Path(sys.argv[1])) as bench:
         print("ready", flush=True)
         bench.index(Path(sys.argv[2]), batch_size=4, progress=lambda progress: print(progress.done, flush=True))

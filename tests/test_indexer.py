@@ -158,11 +158,15 @@ def test_empty_root_is_taken_for_a_disk_that_is_not_mounted(bench: Bench) -> Non
     shutil.rmtree(bench.pictures / "disk")
     (bench.pictures / "disk").mkdir()
     report = bench.index(bench.pictures / "disk")
-    assert report.gone == 0 and "is the disk mounted?" in report.warnings[0]
-    assert len(bench.located()) == 2
+    assert (report.gone, report.missing) == (0, 2) and "is the disk mounted?" in report.warnings[0]
+    assert len(bench.located()) == 2 and bench.catalog.counts().missing == 2
     shutil.rmtree(bench.pictures / "disk")
+    report = bench.index(bench.pictures / "disk")
+    assert (report.gone, report.missing) == (0, 2) and "is the disk mounted?" in report.warnings[0]
+    bench.draw("disk/a.png", "disk/b.png")
+    assert (bench.index().missing, bench.catalog.counts().missing) == (0, 0)
     with pytest.raises(UsageError, match="Is the disk mounted"):
-        bench.index(bench.pictures / "disk")
+        bench.index(bench.pictures / "other disk")
     empty = bench.folder / "empty"
     empty.mkdir()
     assert bench.index(empty).warnings == ()
@@ -203,8 +207,8 @@ def test_bad_files_are_named_and_good_ones_indexed(bench: Bench) -> None:
     bad("empty.jpg", b"", "empty")
     bad("text.jpg", b"this is text", "not-an-image")
     bad("bomb.png", png_bomb(), "too-large")
-    bad("broken.tif", tiff[:8] + b"\xff" * 300, "damaged")
-    bad("photo.heic", b"\0\0\0\x18ftypheic" + bytes(50), "unsupported")
+    bad("broken.tif", tiff[:8] + b"\xff" * 300, "truncated")  # a directory of 65,535 entries
+    bad("photo.jxl", b"\xff\x0a" + bytes(50), "unsupported")
     bad(os.fsdecode(b"\xff\xfe.png"), png[: len(png) // 2], "truncated")
     for part in range(1, 10):
         bad(f"cut{part}.png", png[: len(png) * part // 10], "truncated")
@@ -391,7 +395,7 @@ def test_query_and_index_see_the_same_pixels(tmp_path: Path) -> None:
 
 
 def test_scan_runs_ahead_of_a_slow_consumer(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("indexer.run.CHUNK", 4)
+    monkeypatch.setattr("indexer.intake.CHUNK", 4)
     bench.draw(*names(40))
     scans: list[Source] = []
 

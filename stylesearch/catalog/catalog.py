@@ -254,6 +254,11 @@ class Catalog:
                     found[sha256] = KnownContent(asset_id, has_vector, described, _parts(parts))
         return found
 
+    def has_parts(self) -> bool:
+        """Whether any file is known to hold further pages or key frames."""
+        with self._read() as connection:
+            return connection.scalars(select(exists().where(AssetRow.parts != ""))).one()
+
     def parts(self, uris: Sequence[str]) -> dict[str, tuple[str, ...] | None]:
         """What lies in files beyond their own picture, by uri; None where nobody has looked. Left out are those that
         hold one picture, and unknown uris."""
