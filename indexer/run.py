@@ -18,9 +18,10 @@ from pathlib import Path
 from indexer.absence import away, finish_scans, miss
 from indexer.batches import BatchEncoder
 from indexer.decode import decode_file, decode_file_with_parts
-from indexer.intake import Intake, Pages, Wanted
+from indexer.intake import Intake
 from indexer.outbox import Outbox
 from indexer.pipeline import Pipeline
+from indexer.planner import Pages, Wanted
 from indexer.report import Progress, Report, Teller
 from indexer.sources import CACHE_SIGNATURE, CACHE_TAG, Rules, Source, sources_of
 from indexer.workers import DecodeWorkers
@@ -93,7 +94,7 @@ def index(
     absent = away(catalog, roots)
     there = [root for root in roots if uri_of(root) not in absent]
     sources = [*sources_of(there, settings.limits, stop, rules), *sources]
-    _mark_as_cache(thumbnails)
+    mark_as_cache(thumbnails)
     report = Report()
     report.stages["hash"].lanes = report.stages["decode"].lanes = settings.workers
     outbox = Outbox(catalog, catalog.ensure_space(encoder.space()), report.stages["write"])
@@ -137,7 +138,8 @@ def index(
     return report
 
 
-def _mark_as_cache(folder: Path) -> None:
+def mark_as_cache(folder: Path) -> None:
+    """Makes a folder for thumbnails, which scans leave out. Raises LibraryError."""
     tag = folder / CACHE_TAG
     try:
         folder.mkdir(parents=True, exist_ok=True)
