@@ -39,6 +39,7 @@ LAYERS = [
     ],
     ["stylesearch.catalog", "stylesearch.encoders", "stylesearch.masking", "stylesearch.vectors"],
     [
+        "stylesearch.backup",
         "stylesearch.scores",
         "stylesearch.duplicates",
         "stylesearch.export",

@@ -139,10 +139,10 @@ def _sqlite_begin(connection: Connection) -> None:
 
 @contextmanager
 def mapped_errors(url: URL) -> Iterator[None]:
-    """Turns whatever SQLAlchemy raises into CatalogError."""
+    """Turns whatever SQLAlchemy, or SQLite's driver, raises into CatalogError."""
     try:
         yield
-    except SQLAlchemyError as exc:
+    except (SQLAlchemyError, sqlite3.Error) as exc:
         cause = exc.orig if isinstance(exc, DBAPIError) and exc.orig is not None else exc
         said = str(cause).strip().split("\n")[0]
         raise CatalogError(f"The catalog at '{shown(url)}' failed: {said}. {_advice(cause)}".rstrip()) from exc

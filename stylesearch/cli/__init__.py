@@ -19,6 +19,7 @@ from stylesearch.cli import (  # each adds its commands to the app
     find,  # noqa: F401
     formats,  # noqa: F401
     ingest,  # noqa: F401
+    keeping,  # noqa: F401
     page,  # noqa: F401
 )
 from stylesearch.cli.app import app
