@@ -4,43 +4,29 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
 from itertools import islice
-from typing import Literal
 
 from indexer.ahead import run_ahead
 from indexer.decode import Hashed, hash_file, part_of
 from indexer.outbox import Outbox
-from indexer.parts import files_of_parts, parts_to_plan
+from indexer.parts import files_of_parts
 from indexer.pipeline import File, Pipeline
-from indexer.plan import Plan, plan
+from indexer.plan import Plan
+from indexer.planner import CHUNK, Planner, Wanted, found_in_chunks
 from indexer.report import Report, Teller
 from indexer.sources import Source
-from indexer.stages import Stage, timed
+from indexer.stages import timed
 from stylesearch.catalog import Catalog
 from stylesearch.records import FileStat, IndexedFile, KnownContent, Limits, Refusal
 from stylesearch.settings import Settings
 
-CHUNK = 256  # files that are looked up in the catalog, and hashed, together
 CHUNKS_AHEAD = 256  # how far the scan may run ahead: about 30 MB of names
-
-Pages = Literal["first", "all"]
 
 _UNKNOWN = KnownContent(0, has_vector=False, described=False, parts=None)
 _Hashing = Future[tuple[Hashed | Refusal, float]]
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """Which files are read again, and what of them; see `indexer.run.index`."""
-
-    retry_failed: bool = False
-    reread_metadata: bool = False
-    rehash: bool = False
-    pages: Pages = "first"
 
 
 class Intake:
@@ -67,12 +53,12 @@ class Intake:
         self._stop = stop
         self._teller = teller
         self._wanted = wanted
-        self._knows_parts = wanted.pages == "all" or catalog.has_parts()
+        self._planner = Planner(catalog, outbox.space_id, wanted)
         self.other_content = 0
 
     def fill(self, pipeline: Pipeline, settings: Settings) -> None:
         """Brings every file that was found to its end."""
-        chunks = run_ahead(_chunks(self._sources, self._report.stages["scan"]), CHUNKS_AHEAD)
+        chunks = run_ahead(found_in_chunks(self._sources, self._report.stages["scan"]), CHUNKS_AHEAD)
         with closing(chunks), ThreadPoolExecutor(settings.workers, "hash") as threads:
             try:
                 for files in self._hashed(self._plans(chunks), threads, settings.limits):
@@ -90,13 +76,10 @@ class Intake:
         for scan_id, found in chunks:
             if self._stop.is_set():
                 return
+            parts = self._planner.parts
             with self._report.stages["plan"].at_work(len(found)):
-                plans = [self._plan(found)]
-                if self._knows_parts:
-                    look = self._wanted.pages == "all"
-                    parts = parts_to_plan(self._catalog, found, plans[0], look=look)
-                    self._report.parts += len(parts)
-                    plans += [self._plan(parts[start : start + CHUNK]) for start in range(0, len(parts), CHUNK)]
+                plans = self._planner.plans(found)
+            self._report.parts += self._planner.parts - parts
             for todo in plans:
                 self._outbox.add_unchanged(scan_id, todo.unchanged + todo.still_refused)
                 self._report.unchanged += len(todo.unchanged)
@@ -106,16 +89,6 @@ class Intake:
                 self._outbox.flush_if_full()
                 self._teller.tell()
                 yield scan_id, todo
-
-    def _plan(self, found: Sequence[FileStat | Refusal]) -> Plan:
-        uris = [item.stat.uri if isinstance(item, Refusal) else item.uri for item in found]
-        return plan(
-            found,
-            self._catalog.known(uris, self._outbox.space_id),
-            retry_failed=self._wanted.retry_failed,
-            reread_metadata=self._wanted.reread_metadata,
-            rehash=self._wanted.rehash,
-        )
 
     def _hashed(
         self, plans: Iterable[tuple[int, Plan]], threads: ThreadPoolExecutor, limits: Limits
@@ -197,15 +170,3 @@ class Intake:
     def _refuse(self, scan_id: int, refusal: Refusal) -> None:
         self._outbox.add_refused(scan_id, refusal)
         self._report.refused += 1
-
-
-def _chunks(sources: Mapping[int, Source], stage: Stage) -> Generator[tuple[int, list[FileStat | Refusal]], None, None]:
-    for scan_id, source in sources.items():
-        found = iter(source)
-        while True:
-            with stage.at_work():
-                chunk = list(islice(found, CHUNK))
-            if not chunk:
-                break
-            stage.count += len(chunk)
-            yield scan_id, chunk

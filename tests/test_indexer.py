@@ -395,7 +395,7 @@ def test_query_and_index_see_the_same_pixels(tmp_path: Path) -> None:
 
 
 def test_scan_runs_ahead_of_a_slow_consumer(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("indexer.intake.CHUNK", 4)
+    monkeypatch.setattr("indexer.planner.CHUNK", 4)
     bench.draw(*names(40))
     scans: list[Source] = []
 

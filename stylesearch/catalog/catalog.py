@@ -79,6 +79,11 @@ from stylesearch.records import (
 
 _NO_FILTERS = Filters()
 _KEPT_RUNS = 1_000
+_FIXITY = (
+    select(LocationRow.uri, LocationRow.size, LocationRow.mtime_ns, AssetRow.sha256)
+    .join(AssetRow, AssetRow.id == LocationRow.asset_id)
+    .where(LocationRow.present)
+)
 
 
 class Catalog:
@@ -141,14 +146,17 @@ class Catalog:
 
     def ensure_space(self, space: Space) -> int:
         """The id of the space in this catalog, which is added where it is new."""
-        known = select(SpaceRow.id).where(SpaceRow.key == space.key)
-        with self._read() as connection:
-            space_id = connection.scalar(known)
+        space_id = self.space_id(space)
         if space_id is None:
             with self._write() as connection:
                 writing.add_space(connection, space)
-                space_id = connection.scalars(known).one()
+                space_id = connection.scalars(select(SpaceRow.id).where(SpaceRow.key == space.key)).one()
         return space_id
+
+    def space_id(self, space: Space) -> int | None:
+        """The id of the space in this catalog; None where it is new."""
+        with self._read() as connection:
+            return connection.scalar(select(SpaceRow.id).where(SpaceRow.key == space.key))
 
     def spaces(self) -> list[Space]:
         """The spaces that hold vectors of present assets, in the order in which they were added."""
@@ -388,6 +396,36 @@ class Catalog:
                 return
             last = rows[-1][0]
             yield rows
+
+    def count_at(self, root: str | None) -> int:
+        """How many present locations there are at or below a uri, or in all; pages and key frames are not counted."""
+        parts = or_(LocationRow.uri.contains("#page="), LocationRow.uri.contains("#t="))
+        query = select(func.count()).select_from(LocationRow).where(LocationRow.present, not_(parts))
+        with self._read() as connection:
+            return connection.scalars(query if root is None else query.where(at_or_below(LocationRow.uri, root))).one()
+
+    def fixity(self, root: str | None = None, limit: int = 2_000) -> Iterator[list[tuple[FileStat, str]]]:
+        """Every present location at or below a uri, as it was when it was read, and the sha256 of its asset, by
+        ascending uri, in stretches; no transaction stays open between two."""
+        query = _FIXITY if root is None else _FIXITY.where(at_or_below(LocationRow.uri, root))
+        last = ""
+        while True:
+            with self._read() as connection:
+                rows = connection.execute(query.where(LocationRow.uri > last).order_by(LocationRow.uri).limit(limit))
+                some = [(FileStat(uri, size, mtime_ns), sha256) for uri, size, mtime_ns, sha256 in rows]
+            if not some:
+                return
+            last = some[-1][0].uri
+            yield some
+
+    def fixity_at(self, uris: Sequence[str]) -> dict[str, tuple[FileStat, str]]:
+        """The same of those of these uris that are present, by uri."""
+        found: dict[str, tuple[FileStat, str]] = {}
+        with self._read() as connection:
+            for some in chunks(uris):
+                for uri, size, mtime_ns, sha256 in connection.execute(_FIXITY.where(LocationRow.uri.in_(some))):
+                    found[uri] = FileStat(uri, size, mtime_ns), sha256
+        return found
 
     def copied(self) -> list[int]:
         """Ascending ids of the assets that have several present locations."""
