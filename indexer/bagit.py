@@ -57,7 +57,7 @@ class ManifestWriter:
     """Writes a manifest whose place is taken in one step, once it is complete. Use it in a `with` statement.
 
     Attributes:
-        left_out: how many files it could not name, because they do not lie below its base.
+        left_out: how many files it could not name: not below its base, or with a blank at the beginning.
 
     Args:
         file: the manifest.
@@ -80,11 +80,11 @@ class ManifestWriter:
 
     def add(self, path: str | None, digest: str) -> None:
         """Adds a line; a file without a path of its own is left out, as one inside an archive."""
-        if path is None or not path.startswith(self._base):
+        relative = path[len(self._base) :] if path is not None and path.startswith(self._base) else ""
+        if not relative or relative[0] in " \t":  # a blank at the beginning cannot be told from those before it
             self.left_out += 1
             return
-        relative = path[len(self._base) :].translate(_TO_LINE)
-        self._lines.write(f"{digest}  {relative}\n")
+        self._lines.write(f"{digest}  {relative.translate(_TO_LINE)}\n")
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

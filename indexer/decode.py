@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 from stylesearch.appearance import appearance_of
 from stylesearch.errors import ImageError
-from stylesearch.files import open_uri, stat_before_reading, system_errors
+from stylesearch.files import identity, open_uri, part_of, stat_before_reading, system_errors
 from stylesearch.formats import BY_NAME, SIGNATURE_BYTES
 from stylesearch.images import Preprocess, decoder_name, load_pixels, parts_of, thumbnail
 from stylesearch.metadata import read_metadata, read_sidecar
-from stylesearch.records import Appearance, FileStat, Limits, Metadata, Refusal, divide_uri
+from stylesearch.records import Appearance, FileStat, Limits, Metadata, Refusal
 from stylesearch.thumbnails import thumbnail_path, write_thumbnail
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class Prepared:
 
     Attributes:
         stat: the file as it was when it was read, which may be later than the scan.
-        sha256: its identity, see `identity`.
+        sha256: its identity, see `files.identity`.
         format: upper-case name of the format.
         width, height: pixels of the upright picture.
         pixels: uint8 (S, S, 3), sRGB.
@@ -57,22 +57,6 @@ class Hashed:
 
     stat: FileStat
     sha256: str
-
-
-def identity(digest: str, part: str | None) -> str:
-    """What an asset is known by: the digest of its bytes; of a page or key frame, that of the text `digest#part`.
-
-    Args:
-        digest: SHA-256 over the bytes, 64 hexadecimal digits.
-        part: "page=2" or "t=12.480"; None: the file's own picture.
-    """
-    return digest if part is None else hashlib.sha256(f"{digest}#{part}".encode("ascii")).hexdigest()
-
-
-def part_of(uri: str) -> str | None:
-    """The page or key frame that a uri names at its end, as decoders know it; None where it names none."""
-    steps = divide_uri(uri)[1] if "#" in uri else ()
-    return f"{steps[-1].key}={steps[-1].value}" if steps and steps[-1].key in ("page", "t") else None
 
 
 def hash_file(stat: FileStat, limits: Limits) -> Hashed | Refusal:

@@ -10,7 +10,7 @@ from contextlib import closing
 from itertools import islice
 
 from indexer.ahead import run_ahead
-from indexer.decode import Hashed, hash_file, part_of
+from indexer.decode import Hashed, hash_file
 from indexer.outbox import Outbox
 from indexer.parts import files_of_parts
 from indexer.pipeline import File, Pipeline
@@ -20,6 +20,7 @@ from indexer.report import Report, Teller
 from indexer.sources import Source
 from indexer.stages import timed
 from stylesearch.catalog import Catalog
+from stylesearch.files import part_of
 from stylesearch.records import FileStat, IndexedFile, KnownContent, Limits, Refusal
 from stylesearch.settings import Settings
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from indexer.decode import identity
 from indexer.pipeline import File
 from indexer.plan import Cause, Plan, Task
 from stylesearch.catalog import Catalog
+from stylesearch.files import identity
 from stylesearch.records import FileStat, Refusal
 
 

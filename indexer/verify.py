@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Literal
 
 from indexer.bagit import ManifestWriter, read_manifest
-from indexer.decode import Hashed, hash_file, part_of
+from indexer.decode import Hashed, hash_file
 from stylesearch.catalog import Catalog
 from stylesearch.errors import UsageError
-from stylesearch.files import is_remote
+from stylesearch.files import is_remote, part_of
 from stylesearch.records import FileStat, Refusal, divide_uri, path_of_uri, printable, uri_of_path
 from stylesearch.settings import Settings
 

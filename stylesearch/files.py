@@ -8,6 +8,7 @@ care what is behind it.
 from __future__ import annotations
 
 import errno
+import hashlib
 import io
 import os
 import re
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 _INT64 = 2**63
 _SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+://")  # two letters at least: a drive of Windows has one
+_PARTS = ("page", "t")
 _FRAGMENT = re.compile(r"#(member|row|image|page|t)=")
 
 
@@ -92,6 +94,22 @@ def open_uri(uri: str, limits: Limits, *, seen: FileStat | None = None) -> Binar
     return container.open(name, many=seen is not None)
 
 
+def identity(digest: str, part: str | None) -> str:
+    """What an asset is known by: the digest of its bytes; of a page or key frame, that of the text `digest#part`.
+
+    Args:
+        digest: SHA-256 over the bytes, 64 hexadecimal digits.
+        part: "page=2" or "t=12.480"; None: the file's own picture.
+    """
+    return digest if part is None else hashlib.sha256(f"{digest}#{part}".encode("ascii")).hexdigest()
+
+
+def part_of(uri: str) -> str | None:
+    """The page or key frame that a uri names at its end, as decoders know it; None where it names none."""
+    steps = divide_uri(uri)[1] if "#" in uri else ()
+    return f"{steps[-1].key}={steps[-1].value}" if steps and steps[-1].key in _PARTS else None
+
+
 def stat_uri(uri: str, limits: Limits) -> FileStat:
     """Size and time of a file, wherever it lies; what lies inside a file has that file's time, and size -1.
 
@@ -152,7 +170,7 @@ def _container(uri: str, limits: Limits) -> Container:
 def _divided(uri: str) -> tuple[str, tuple[Inside, ...]]:
     """The file and the steps into it, without those that only a decoder takes."""
     base, inside = divide_uri(uri)
-    steps = tuple(step for step in inside if step.key not in ("page", "t"))
+    steps = tuple(step for step in inside if step.key not in _PARTS)
     if steps and steps[0].key == "image":  # a manifest names it, and it lies elsewhere
         base, steps = steps[0].value, steps[1:]
         if not base.lower().startswith(("http://", "https://")):

@@ -117,12 +117,15 @@ class Decoded:
     picture: Image.Image
 
 
-def read_image(source: str | os.PathLike[str] | bytes, *, limits: Limits = _DEFAULT_LIMITS) -> Image.Image:
-    """Reads a picture, or the first frame or page of one.
+def read_image(
+    source: str | os.PathLike[str] | bytes, *, limits: Limits = _DEFAULT_LIMITS, part: str | None = None
+) -> Image.Image:
+    """Reads a picture, or a frame or page of one.
 
     Args:
         source: a path, or the file's bytes.
         limits: caps that are checked before anything is allocated.
+        part: as for `load_pixels`.
 
     Returns:
         Mode RGB, upright, sRGB, over white where it was transparent, at full resolution.
@@ -131,10 +134,10 @@ def read_image(source: str | os.PathLike[str] | bytes, *, limits: Limits = _DEFA
         ImageError: the picture cannot be used; `reason` says why.
     """
     if isinstance(source, bytes):
-        return _decode(source, limits)[0]
+        return _decode(source, limits, part=part)[0]
     data = read_bytes(source, limits)
     with named(source):
-        return _decode(data, limits)[0]
+        return _decode(data, limits, part=part)[0]
 
 
 def load_pixels(

@@ -29,7 +29,7 @@ from stylesearch.encoders import DEFAULT_ENCODER, load_encoder
 from stylesearch.encoders.base import Encoder
 from stylesearch.errors import ImageError, LibraryError, SpaceMismatchError, UsageError, VectorIndexError
 from stylesearch.export import export_sidecars, export_table
-from stylesearch.files import read_bytes, uri_of
+from stylesearch.files import identity, part_of, read_bytes, uri_of
 from stylesearch.images import read_image
 from stylesearch.images import thumbnail as thumbnail_of
 from stylesearch.metadata.text import KEYWORD, MOST_KEYWORDS, lines
@@ -396,8 +396,9 @@ class Library:
                 data = read_bytes(path, self._limits)
             except ImageError:
                 continue
-            if hashlib.sha256(data).hexdigest() == asset.sha256:
-                return read_image(data, limits=self._limits)
+            part = part_of(uri_of(path))
+            if identity(hashlib.sha256(data).hexdigest(), part) == asset.sha256:
+                return read_image(data, limits=self._limits, part=part)
         raise ImageError("missing", f"No file of asset {asset.id} holds its picture any more. Index its folder again.")
 
     def refresh(self) -> int:

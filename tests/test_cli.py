@@ -145,7 +145,8 @@ def test_errors_names_each_bad_file_in_every_form(library, pictures):
     assert [(row["path"], row["reason"]) for row in rows] == [(str(pictures / "notes.jpg"), "not-an-image")]
     assert next(csv.DictReader(io.StringIO(run("errors", "-l", library, "--csv").stdout)))["path"] == rows[0]["path"]
     shown = run("errors", "-l", library)
-    assert shown.stdout == f"{rows[0]['path']}\t{rows[0]['reason']}\t{rows[0]['message']}\n"
+    cells = (rows[0]["path"], rows[0]["reason"], rows[0]["message"], "", rows[0]["sha256"])
+    assert shown.stdout == "\t".join(cells) + "\n"
     assert "--retry-failed --library" in shown.stderr
 
 
@@ -274,6 +275,7 @@ def test_sample_draws_styles_by_contents(tmp_path):
 def test_every_command_has_help_with_examples():
     commands = [command.name or command.callback.__name__ for command in app.registered_commands if command.callback]
     everyday = {"init", "index", "search", "status", "errors", "formats", "forget", "rebuild", "ui", "sample"}
+    everyday |= {"verify", "prune"}
     assert set(commands) == everyday | {"show", "tag", "dupes", "export", "import-tags"}
     for command in commands:
         text = run(command, "--help").stdout

@@ -41,7 +41,7 @@ class _Group(TyperGroup):
 app = typer.Typer(
     cls=_Group,
     help="Search images by style: index a folder, find what shares its style.",
-    epilog="Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done with some files refused, "
+    epilog="Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done with some files refused, missing or damaged, "
     "4 a score of a benchmark is below its floor.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,

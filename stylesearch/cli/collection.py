@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
@@ -19,7 +19,11 @@ from stylesearch.cli.app import (
     print_table,
     remember_library,
 )
+from stylesearch.errors import ImageReason, UsageError
 from stylesearch.settings import IndexKind
+
+if TYPE_CHECKING:
+    from stylesearch.records import Run
 
 
 @app.command(
@@ -64,6 +68,7 @@ def status(library: LibraryOption = None, as_json: JsonOption = False) -> None:
     with Library.open(library) as opened:
         state = opened.status()
         catalog = opened.settings.catalog
+        run = opened.catalog.last_run()
     counts = state.counts
     rows = {
         "library": str(state.folder),
@@ -73,6 +78,7 @@ def status(library: LibraryOption = None, as_json: JsonOption = False) -> None:
         "vector engine": state.index,
         "pictures": counts.assets,
         "files": counts.locations,
+        "files missing": counts.missing,
         "files gone": counts.gone,
         "files refused": counts.refused,
         "searchable": state.searchable,
@@ -80,23 +86,45 @@ def status(library: LibraryOption = None, as_json: JsonOption = False) -> None:
         "undescribed": counts.undescribed,
     }
     if as_json:
-        print_json({key.replace(" ", "_"): value for key, value in rows.items()})
+        last = run and {"started": run.started.isoformat(), "finished": run.finished.isoformat(), **run.report}
+        print_json({key.replace(" ", "_"): value for key, value in rows.items()} | {"last_run": last})
         return
+    if run is not None:
+        rows["last run"] = _last_run(run)
     for key, value in rows.items():
         typer.echo(f"{key:14} {value:,}" if isinstance(value, int) else f"{key:14} {value}")
+    if counts.missing:
+        typer.echo("Files are missing where a disk is away; they come back with the next: stylesearch index PATH")
     if counts.undescribed:
         typer.echo(f"Add metadata and colours to pictures without, with: {hint('stylesearch index PATH', library)}")
     if counts.refused:
         typer.echo(f"See why files were refused with: {hint('stylesearch errors', library)}")
 
 
+def _last_run(run: Run) -> str:
+    names = {"new": "new", "changed": "changed", "moved": "moved or copied", "unchanged": "unchanged", "gone": "gone"}
+    names |= {"missing": "missing", "refused": "refused"}
+    counts = ", ".join(f"{run.report[key]:,} {name}" for key, name in names.items() if run.report.get(key))
+    limit = f", limited by: {run.report['limit']}" if run.report.get("bytes") else ""
+    stopped = ", interrupted" if run.report.get("interrupted") else ""
+    when = run.finished.astimezone().strftime("%Y-%m-%d %H:%M")
+    return f"{when}, {counts or 'nothing found'} in {run.report['seconds']:,.1f} s{limit}{stopped}"
+
+
 @app.command(
     epilog=examples(
-        "stylesearch errors", "stylesearch errors --csv > refused.csv", "stylesearch index PATH --retry-failed"
+        "stylesearch errors",
+        "stylesearch errors --reason truncated --reason damaged",
+        "stylesearch errors --csv > refused.csv",
+        "stylesearch index PATH --retry-failed",
     )
 )
 def errors(
     library: LibraryOption = None,
+    reason: Annotated[
+        list[str] | None,
+        typer.Option(help="Only these, such as 'truncated' or 'too-large'. Repeatable.", show_default="all"),
+    ] = None,
     as_json: JsonOption = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV for spreadsheets.")] = False,
 ) -> None:
@@ -104,6 +132,9 @@ def errors(
     from stylesearch.library import Library
     from stylesearch.records import path_of_uri, printable
 
+    reasons = get_args(ImageReason)
+    for word in set(reason or ()) - set(reasons):
+        raise UsageError(f"There is no reason '{word}'. There are: {', '.join(reasons)}.")
     again = hint("stylesearch index PATH --retry-failed", library)
     with Library.open(library) as opened:
         rows = [
@@ -111,23 +142,25 @@ def errors(
                 "path": printable(path_of_uri(refusal.stat.uri)),
                 "reason": refusal.reason,
                 "message": refusal.message,
+                "decoder": refusal.decoder,
                 "sha256": refusal.sha256,
                 "attempts": refusal.attempts,
             }
             for refusal in opened.refusals()
+            if reason is None or refusal.reason in reason
         ]
     if as_json:
         print_json(rows)
     elif as_csv:
-        writer = csv.DictWriter(sys.stdout, ["path", "reason", "message", "sha256", "attempts"])
+        writer = csv.DictWriter(sys.stdout, ["path", "reason", "message", "decoder", "sha256", "attempts"])
         writer.writeheader()
         writer.writerows(rows)
     elif not rows:
-        typer.echo("No file was refused.", err=True)
+        typer.echo("No file was refused." if reason is None else "No file was refused for that.", err=True)
     else:
         print_table(
-            ("File", "Reason", "What was wrong"),
-            [(str(row["path"]), str(row["reason"]), str(row["message"])) for row in rows],
+            ("File", "Reason", "What was wrong", "Decoder", "SHA-256"),
+            [[str(row[key] or "") for key in ("path", "reason", "message", "decoder", "sha256")] for row in rows],
         )
         typer.echo(f"{len(rows):,} refused. Try them again with: {again}", err=True)
 

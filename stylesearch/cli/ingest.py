@@ -27,13 +27,15 @@ from stylesearch.errors import UsageError
 if TYPE_CHECKING:
     import threading
 
+    from indexer.forecast import Forecast
     from indexer.report import Report
     from indexer.sources import Rules
     from indexer.watch import Watcher
     from stylesearch.records import Limits
 
-# As in `indexer.sources`, which `--help` has no time to import.
+# As in `indexer.sources` and `indexer.planner`, which `--help` has no time to import.
 Links = Literal["files", "follow", "none"]
+Pages = Literal["first", "all"]
 
 
 @app.command(
@@ -43,6 +45,8 @@ Links = Literal["files", "follow", "none"]
         "stylesearch index ~/Pictures --exclude drafts/ --exclude '*.psd'",
         "find /mnt -name '*.tif' -print0 | stylesearch index -",
         "stylesearch index s3://bucket/scans https://museum.example/iiif/manifest.json",
+        "stylesearch index ~/Pictures --dry-run",
+        "stylesearch index /mnt/magazines --pages all",
         "stylesearch index ~/Pictures --watch",
         "stylesearch index ~/Pictures --retry-failed --json",
     )
@@ -87,6 +91,15 @@ def index(
         bool,
         typer.Option("--reread-metadata", help="Read the metadata of unchanged files again, such as changed sidecars."),
     ] = False,
+    rehash: Annotated[
+        bool, typer.Option("--rehash", help="Read unchanged files again, too: size and time may deceive.")
+    ] = False,
+    pages: Annotated[
+        Pages, typer.Option(help="Index the first page of a TIFF or PDF and frame of a video, or all as pictures.")
+    ] = "first",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would happen, and about how long it would take.")
+    ] = False,
     batch_size: Annotated[int, typer.Option(help="Pictures that are encoded together.", min=1)] = 32,
     as_json: JsonOption = False,
 ) -> None:
@@ -95,10 +108,13 @@ def index(
     Left out are hidden files and folders, folders marked as caches (CACHEDIR.TAG), and links to folders, unless they
     are named themselves. What --include and --exclude leave out stays in the library as it is.
     """
+    from indexer.forecast import forecast
     from indexer.interrupt import stop_on_interrupt
+    from indexer.planner import Wanted
     from indexer.run import index as run
     from indexer.sources import ListSource, Rules, Source
     from stylesearch.cli.progress import indexing_bar
+    from stylesearch.encoders import load_encoder
     from stylesearch.library import Library
     from stylesearch.settings import Settings
 
@@ -112,6 +128,24 @@ def index(
     with ExitStack() as stack:
         opened = stack.enter_context(Library.open(library))
         stop = stack.enter_context(stop_on_interrupt())
+        named = [ListSource(_names(name, stack, stop), rules, settings.limits, stop) for name in lists]
+        if dry_run:
+            with indexing_bar(hidden=as_json) as show:
+                wanted = Wanted(retry_failed, reread_metadata, rehash, pages)
+                expected = forecast(
+                    opened.catalog,
+                    load_encoder(opened.space.encoder, dtype=opened.space.dtype),
+                    places,
+                    settings=settings,
+                    rules=rules,
+                    sources=named,
+                    wanted=wanted,
+                    batch_size=batch_size,
+                    progress=show,
+                    stop=stop,
+                )
+            print_json(asdict(expected)) if as_json else _print_forecast(expected)
+            return
         encoder = opened.encoder_for_indexing()
 
         def once(roots: Sequence[str], sources: Sequence[Source] = (), gone: Sequence[str] = ()) -> Report:
@@ -127,18 +161,19 @@ def index(
                     batch_size=batch_size,
                     retry_failed=retry_failed,
                     reread_metadata=reread_metadata,
+                    rehash=rehash,
+                    pages=pages,
                     progress=show,
                     stop=stop,
                 )
             report.gone += sum(opened.catalog.forget(uri) for uri in gone)
             if as_json:
-                print_json(asdict(report) | {"rate": round(report.rate, 1)})
+                print_json(report.to_json())
             elif roots or sources or report.gone:
                 _print_report(report, library)
             return report
 
         follow = stack.enter_context(_watcher(places, rules, settings.limits, opened.folder)) if watch else None
-        named = [ListSource(_names(name, stack, stop), rules, settings.limits, stop) for name in lists]
         report = once(places, named)
         opened.refresh()
         if follow is not None:
@@ -151,7 +186,7 @@ def index(
             opened.refresh()
     if report.interrupted:
         raise typer.Exit(FAILED)
-    if report.refused or report.still_refused:
+    if report.refused or report.still_refused or report.missing:
         raise typer.Exit(SOME_REFUSED)
 
 
@@ -185,12 +220,16 @@ def _print_report(report: Report, library: Path | None) -> None:
         "described again": report.described,
         "unchanged": report.unchanged,
         "gone": report.gone,
+        "missing": report.missing,
         "refused": report.refused + report.still_refused,
         "not pictures": report.others,
     }
     counts = ", ".join(f"{count:,} {name}" for name, count in parts.items() if count)
     nothing = "Nothing done" if report.interrupted else "Nothing found"
     typer.echo(f"{counts or nothing} in {report.seconds:,.1f} s ({report.rate:,.0f} files/s).")
+    if report.limit is not None and report.bytes:
+        stages = ", ".join(f"{name} {stage.rate:,.0f}/s" for name, stage in report.stages.items() if stage.count)
+        typer.echo(f"Limited by: {report.limit}. While at work: {stages}; {report.bytes / 1e6:,.0f} MB read.")
     for warning in report.warnings:
         typer.echo(f"Warning: {with_library(warning, library)}", err=True)
     if links := report.linked_folders:
@@ -200,6 +239,40 @@ def _print_report(report: Report, library: Path | None) -> None:
         typer.echo(f"See why files were refused with: {hint('stylesearch errors', library)}")
     if report.interrupted:
         typer.echo("Interrupted; what was done is kept. Run the same command again to go on.", err=True)
+
+
+def _print_forecast(expected: Forecast) -> None:
+    parts = {
+        "new": expected.new,
+        "changed": expected.changed,
+        "to complete": expected.again,
+        "to try again": expected.retried,
+        "unchanged": expected.unchanged,
+        "refused": expected.refused + expected.still_refused,
+        "not pictures": expected.others,
+    }
+    counts = ", ".join(f"{count:,} {name}" for name, count in parts.items() if count)
+    typer.echo(f"{counts or 'Nothing found'}{' so far' if expected.interrupted else ''}.")
+    for uri in expected.away:
+        typer.echo(f"Nothing is at '{uri}'; its pictures would be marked as missing.")
+    if expected.sampled:
+        least, most = expected.seconds
+        typer.echo(
+            f"{expected.to_read:,} files ({expected.bytes / 1e6:,.0f} MB) would be read, in {_duration(least)} to "
+            f"{_duration(most)}, and the library would grow by about {expected.disk_bytes / 1e6:,.0f} MB."
+        )
+        typer.echo(
+            f"Measured on {expected.sampled:,} of them: {expected.moved_share:.0%} moved or copied, "
+            f"{expected.refused_share:.0%} refused."
+        )
+    typer.echo("Nothing was written.")
+
+
+def _duration(seconds: float) -> str:
+    for size, unit in ((86_400, "days"), (3_600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:,.1f} {unit}"
+    return f"{seconds:,.0f} s"
 
 
 @app.command(
