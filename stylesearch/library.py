@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import os
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -27,7 +25,7 @@ from stylesearch.duplicates import (
 )
 from stylesearch.encoders import DEFAULT_ENCODER, load_encoder
 from stylesearch.encoders.base import Encoder
-from stylesearch.errors import ImageError, LibraryError, SpaceMismatchError, UsageError, VectorIndexError
+from stylesearch.errors import ImageError, LibraryError, UsageError
 from stylesearch.export import export_sidecars, export_table
 from stylesearch.files import identity, part_of, read_bytes, uri_of
 from stylesearch.images import read_image
@@ -35,20 +33,14 @@ from stylesearch.images import thumbnail as thumbnail_of
 from stylesearch.metadata.text import KEYWORD, MOST_KEYWORDS, lines
 from stylesearch.query import Filters, Query
 from stylesearch.records import Asset, Counts, Details, Hit, Refusal, Space, printable
-from stylesearch.references import LoadedReference, ReferenceReader
+from stylesearch.references import LoadedReference
 from stylesearch.search import combine, to_hits
 from stylesearch.settings import LIBRARY_FILE, IndexKind, LibrarySettings, Settings
+from stylesearch.spaces import SearchSpace
 from stylesearch.tagging import TagKey, TagReport, import_tags, read_tags
 from stylesearch.thumbnails import has_thumbnail, thumbnail_path, trim_thumbnails, write_thumbnail
-from stylesearch.vectors import VectorIndex, new_index, open_index
-
-# An index that lags the catalog by more than this is saved once it has caught up: reading the changes again at every
-# start would cost more than writing the file once.
-SAVE_AFTER = 5_000
 
 _PAGE = 1_000  # assets whose details are read together
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -85,12 +77,10 @@ class Library:
     def __init__(self, folder: Path, settings: LibrarySettings, environment: Settings) -> None:
         self.folder = folder
         self.settings = settings
-        self._limits = environment.limits
-        self._thumbnail_bytes = environment.thumbnail_bytes
+        self._environment = environment
         self.catalog = Catalog.open(settings.catalog or sqlite_url(folder / "catalog.db"))
-        self._lock = threading.Lock()  # one thread catches up; an index bears being searched meanwhile
-        self._index: VectorIndex | None = None
-        self._unsaved = 0
+        self._lock = threading.Lock()
+        self._opened: dict[str, SearchSpace] = {}  # by key of the space
 
     @classmethod
     def create(
@@ -154,48 +144,133 @@ class Library:
         self.close()
 
     def close(self) -> None:
-        """Releases the catalog; the index file is left as last saved and catches up when it is opened again."""
+        """Releases the catalog and the indexes, whose files are left as last saved."""
+        for searching in self._opened.values():
+            searching.close()
         self.catalog.close()
 
-    @cached_property
+    @property
+    def space(self) -> Space:
+        """The space that searches run in where none is named; known without loading the encoder."""
+        return self.settings.space
+
+    @property
+    def spaces(self) -> tuple[Space, ...]:
+        """The spaces that `index` fills, that of searches first."""
+        return (self.settings.space, *self.settings.others)
+
+    @property
     def encoder(self) -> Encoder:
-        """The library's encoder, in the dtype that filled it, loaded at first use.
+        """The encoder of `space`; see `SearchSpace.encoder`."""
+        return self.searching().encoder
+
+    def searching(self, name: str | None = None) -> SearchSpace:
+        """One of the library's spaces, opened.
+
+        Args:
+            name: `Space.name`; None: the one that searches run in.
 
         Raises:
-            SpaceMismatchError: its weights, or the decoder, are not those that filled the library.
-            EncoderError: it cannot be loaded.
+            UsageError: the library has no space of this name.
         """
-        encoder = load_encoder(self.space.encoder, dtype=self.space.dtype)
-        if encoder.space().key != self.space.key:
-            raise self._mismatch(
-                f"The library holds vectors of {_named(self.space)}; what is installed makes those of "
-                f"{_named(encoder.space())}, and the two cannot be compared."
-            )
-        return encoder
+        space = self.space if name is None else self._named(name)
+        with self._lock:
+            if space.key not in self._opened:
+                self._opened[space.key] = SearchSpace(
+                    self.catalog, space, self.settings.index, self.folder, self._environment
+                )
+            return self._opened[space.key]
 
-    def encoder_for_indexing(self) -> Encoder:
-        """The library's encoder as it is installed now.
+    def encoder_for_indexing(self, name: str | None = None) -> Encoder:
+        """The encoder of a space as it is installed now.
 
         Where that makes another space than the one the library was filled in, the library moves on to the new space,
         for good: searches find what has been indexed again, as after a first run.
 
+        Args:
+            name: `Space.name`; None: of the space that searches run in.
+
         Raises:
+            UsageError: the library has no space of this name.
             EncoderError: it cannot be loaded.
             LibraryError: the move cannot be written down.
         """
-        encoder = load_encoder(self.space.encoder, dtype=self.space.dtype)
-        if encoder.space().key != self.space.key:
-            with self._lock:
-                self.settings = replace(self.settings, space=encoder.space())
-                self.settings.write(self.folder)
-                self._index, self._unsaved = None, 0
-                self.__dict__.pop("_space_id", None)
+        space = self.space if name is None else self._named(name)
+        encoder = load_encoder(space.encoder, dtype=space.dtype)
+        made = encoder.space(space.region)
+        if made.key != space.key:
+            others = tuple(made if other == space else other for other in self.settings.others)
+            self._decide(space=made if self.space == space else self.space, others=others)
         return encoder
 
-    @property
-    def space(self) -> Space:
-        """The space that searches run in; known without loading the encoder."""
-        return self.settings.space
+    def add_space(self, encoder: str) -> Space:
+        """Adds the space of another encoder; the next runs of `index` fill it, and encode nothing else again.
+
+        Raises:
+            UsageError: the library has it already.
+            EncoderError: the encoder cannot be loaded.
+        """
+        space = load_encoder(encoder).space()
+        if space.name in (one.name for one in self.spaces):
+            raise UsageError(f"The library has the space '{space.name}' already. Fill it with: stylesearch index PATH")
+        self._decide(space=self.space, others=(*self.settings.others, space))
+        return space
+
+    def use_space(self, name: str) -> Space:
+        """Makes one of the spaces the one that searches run in.
+
+        Raises:
+            UsageError: the library has no space of this name.
+        """
+        space = self._named(name)
+        self._decide(space=space, others=tuple(other for other in self.spaces if other != space))
+        return space
+
+    def clear_space(self, name: str) -> int:
+        """Deletes the vectors of a space, so that the next run of `index` encodes the pictures again.
+
+        Returns:
+            how many there were.
+
+        Raises:
+            UsageError: the library has no space of this name.
+        """
+        searching = self.searching(name)
+        count = self.catalog.drop_vectors(searching.id)
+        searching.drop_index()
+        return count
+
+    def drop_space(self, name: str) -> int:
+        """Takes a space out of the library, with its vectors.
+
+        Returns:
+            how many there were.
+
+        Raises:
+            UsageError: the library has no space of this name, or searches run in it.
+        """
+        space = self._named(name)
+        if space == self.space:
+            raise UsageError(f"Searches run in '{name}'. Let them run in another one first: stylesearch space use NAME")
+        count = self.clear_space(name)
+        self._decide(space=self.space, others=tuple(other for other in self.settings.others if other != space))
+        return count
+
+    def _save_indexes(self, anew: bool) -> int:
+        counts = {space: len(self.searching(space.name).saved(anew=anew)) for space in self.spaces}
+        return counts[self.space]
+
+    def _named(self, name: str) -> Space:
+        for space in self.spaces:
+            if space.name == name:
+                return space
+        names = ", ".join(f"'{space.name}'" for space in self.spaces)
+        raise UsageError(f"The library has no space '{name}'; it has {names}. Add one with: stylesearch space add NAME")
+
+    def _decide(self, space: Space, others: tuple[Space, ...]) -> None:
+        settings = replace(self.settings, space=space, others=others)
+        settings.write(self.folder)
+        self.settings = settings
 
     @property
     def thumbnails(self) -> Path:
@@ -221,28 +296,32 @@ class Library:
                 picture = self.picture(asset)
             except ImageError:
                 return None
-            trim_thumbnails(self.thumbnails, int(asset.sha256[:2], 16), self._thumbnail_bytes)
+            trim_thumbnails(self.thumbnails, int(asset.sha256[:2], 16), self._environment.thumbnail_bytes)
             write_thumbnail(path, thumbnail_of(picture))
         return path
 
-    def search(self, query: Query) -> list[Hit]:
+    def search(self, query: Query, *, space: str | None = None) -> list[Hit]:
         """Finds what shares the style of the query's references.
+
+        Args:
+            query: what to look for; vectors in it are of the space.
+            space: name of the space to search in; None: `self.space`.
 
         Returns:
             at most `query.k` hits, best first; equal cosines by ascending asset id.
 
         Raises:
             ImageError: a reference cannot be read as an image.
-            UsageError: a reference is no asset of this library, or references cancel out.
+            UsageError: a reference is no asset of this library, references cancel out, or there is no such space.
             SpaceMismatchError: a vector is not of this library's space, or the encoder is not the one that filled it.
             EncoderError: a text, and an encoder without a text tower.
         """
         positives, negatives = query.positives(), query.negatives()
-        with self._lock:
-            index = self._caught_up()
+        searching = self.searching(space)
+        index = searching.index()
         if not len(index):
-            self._check_not_filled_in_another_space()
-        vectors, own_ids = self._references.read(positives + negatives)
+            searching.check_filled()
+        vectors, own_ids = searching.references.read(positives + negatives)
         weights = [reference.weight for reference in positives + negatives]
         split = len(positives)
         vector = combine(vectors[:split], weights[:split], vectors[split:], weights[split:])
@@ -263,7 +342,7 @@ class Library:
             ImageError: it cannot be read as an image.
             SpaceMismatchError: the encoder is not the one that filled the library.
         """
-        return self._references.load(data, name)
+        return self.searching().references.load(data, name)
 
     def assets(self, ids: Sequence[int]) -> dict[int, Asset]:
         """The assets by id; unknown ids are left out."""
@@ -308,8 +387,8 @@ class Library:
             uri = uri_of(source)
             asset_id = self.catalog.assets_at([uri]).get(uri)
             if asset_id is None:
-                digest = hashlib.sha256(read_bytes(source, self._limits)).hexdigest()
-                known = self.catalog.assets_by_hash([digest], self._space_id).get(digest)
+                digest = hashlib.sha256(read_bytes(source, self._environment.limits)).hexdigest()
+                known = self.catalog.assets_by_hash([digest], self.searching().id).get(digest)
                 asset_id = known.asset_id if known else None
         found = self.catalog.details([] if asset_id is None else [asset_id])
         if not found:
@@ -353,9 +432,8 @@ class Library:
         Raises:
             UsageError: an unknown kind, or a number out of range.
         """
-        with self._lock:
-            index = self._caught_up()
-        finder = DuplicateFinder(self.catalog, self._space_id, index, distance, least_cosine, similar_cosine)
+        searching = self.searching()
+        finder = DuplicateFinder(self.catalog, searching.id, searching.index(), distance, least_cosine, similar_cosine)
         return finder.find(kinds)
 
     def export(self, path: str | os.PathLike[str], filters: Filters | None = None) -> int:
@@ -393,34 +471,26 @@ class Library:
         """
         for path in asset.paths:
             try:
-                data = read_bytes(path, self._limits)
+                data = read_bytes(path, self._environment.limits)
             except ImageError:
                 continue
             part = part_of(uri_of(path))
             if identity(hashlib.sha256(data).hexdigest(), part) == asset.sha256:
-                return read_image(data, limits=self._limits, part=part)
+                return read_image(data, limits=self._environment.limits, part=part)
         raise ImageError("missing", f"No file of asset {asset.id} holds its picture any more. Index its folder again.")
 
     def refresh(self) -> int:
-        """Brings the vector index up to the catalog and saves it; returns how many vectors it holds."""
-        with self._lock:
-            index = self._caught_up()
-            self._save(index)
-            return len(index)
+        """Brings the vector indexes up to the catalog and saves them; returns how many vectors `space` holds."""
+        return self._save_indexes(anew=False)
 
     def rebuild(self) -> int:
-        """Makes the vector index anew from the catalog, encoding nothing; returns how many vectors it holds."""
-        with self._lock:
-            self._index = new_index(self.settings.index, self.space.dim)
-            index = self._caught_up()
-            self._save(index)
-            return len(index)
+        """Makes the vector indexes anew from the catalog, encoding nothing; returns how many vectors `space` holds."""
+        return self._save_indexes(anew=True)
 
     def status(self) -> Status:
         """Totals, after the index has caught up."""
-        with self._lock:
-            index = self._caught_up()
-            return Status(self.folder, self.space, index.kind, len(index), self.catalog.counts())
+        index = self.searching().index()
+        return Status(self.folder, self.space, index.kind, len(index), self.catalog.counts())
 
     def forget(self, path: str | os.PathLike[str]) -> int:
         """Marks every file at or below a path as gone, whether it is there or not; returns how many there were.
@@ -433,50 +503,3 @@ class Library:
     def refusals(self) -> list[Refusal]:
         """Every file that could not be used, with its reason."""
         return self.catalog.refusals()
-
-    @cached_property
-    def _space_id(self) -> int:
-        return self.catalog.ensure_space(self.space)
-
-    @property
-    def _references(self) -> ReferenceReader:
-        return ReferenceReader(self.catalog, self.space, self._space_id, lambda: self.encoder, self._limits)
-
-    def _check_not_filled_in_another_space(self) -> None:
-        if filled := self.catalog.spaces():
-            raise self._mismatch(
-                f"The library searches among vectors of {_named(self.space)}, of which there are none; its catalog "
-                f"holds those of {' and '.join(map(_named, filled))}."
-            )
-
-    def _mismatch(self, what: str) -> SpaceMismatchError:
-        return SpaceMismatchError(f"{what} Encode the pictures again: stylesearch index PATH --library '{self.folder}'")
-
-    @property
-    def _index_path(self) -> Path:
-        return self.folder / "index" / f"{self.space.key}.vectors"
-
-    def _caught_up(self) -> VectorIndex:
-        if self._index is None:
-            self._index = open_index(self.settings.index, self._index_path, self.space.dim)
-        if self._index.history != self.catalog.history(self._index.sequence):
-            # The catalog was restored from a backup, or exchanged: the index knows things that never happened.
-            self._index = new_index(self.settings.index, self.space.dim)
-        for changes in self.catalog.changes(self._space_id, after=self._index.sequence):
-            self._index.apply(changes)
-            self._unsaved += len(changes.asset_ids)
-        if self._unsaved >= SAVE_AFTER:
-            try:
-                self._save(self._index)
-            except VectorIndexError as exc:  # it is as good in memory
-                self._unsaved = 0
-                _log.warning("%s", exc)
-        return self._index
-
-    def _save(self, index: VectorIndex) -> None:
-        index.save(self._index_path)
-        self._unsaved = 0
-
-
-def _named(space: Space) -> str:
-    return f"'{space.encoder}' (build {space.fingerprint[:8]}, {space.dtype}, {space.preprocessing})"

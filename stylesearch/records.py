@@ -55,6 +55,11 @@ class Space:
     region: Region = "whole"
 
     @property
+    def name(self) -> str:
+        """What people call the space: its encoder, and the region where that is not the whole picture."""
+        return self.encoder if self.region == "whole" else f"{self.encoder}@{self.region}"
+
+    @property
     def key(self) -> str:
         """Short name that is safe in a file name and differs whenever two spaces must not meet."""
         identity = "\n".join((self.fingerprint, self.region, self.preprocessing))

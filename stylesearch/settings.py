@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal, TypeAlias
 from urllib.parse import parse_qs, urlsplit
 
 from stylesearch.errors import LibraryError, UsageError
@@ -18,7 +18,52 @@ from stylesearch.records import Limits, Space
 LIBRARY_FILE = "library.json"
 LIBRARY_VERSION = 1
 
-IndexKind = Literal["auto", "exact", "faiss", "qdrant"]
+IndexKind: TypeAlias = str  # as `IndexChoice.parse` takes it
+EngineName = Literal["auto", "exact", "faiss", "qdrant", "server"]
+STRUCTURES = ("flat", "hnsw", "int8", "ivf-pq", "gpu")
+_INDEXES = (
+    "auto, exact, faiss, " + ", ".join(f"faiss:{name}" for name in STRUCTURES)
+    + ", qdrant, qdrant:PATH, qdrant+http://HOST:PORT/NAME or qdrant+https://HOST:PORT/NAME"
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class IndexChoice:
+    """A vector engine, as `init --index` names it.
+
+    Attributes:
+        engine: "auto" is FAISS where it is installed, else exact search; "server" is a Qdrant server.
+        structure: of FAISS; None: chosen by size and memory. See `stylesearch.vectors.structures`.
+        place: of "qdrant", the folder; "": within the library. Of "server", its URL, collection and options.
+    """
+
+    engine: EngineName
+    structure: str | None = None
+    place: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> IndexChoice:
+        """Raises UsageError where the text names no engine."""
+        if text.startswith(("qdrant+http://", "qdrant+https://")):
+            parts = urlsplit(text.removeprefix("qdrant+"))
+            if not parts.hostname or not parts.path.strip("/"):
+                raise UsageError(
+                    f"The index '{text}' lacks the name of this library on the server; libraries must not share one. "
+                    f"Write: qdrant+http://{parts.netloc or 'HOST:6333'}/NAME"
+                )
+            if parts.username or parts.password:
+                raise UsageError(
+                    "The address of a Qdrant server takes no password. Set the key in STYLESEARCH_QDRANT_API_KEY."
+                )
+            return cls("server", place=text.removeprefix("qdrant+"))
+        engine, colon, rest = text.partition(":")
+        if engine == "faiss" and (not colon or rest in STRUCTURES):
+            return cls("faiss", rest or None)
+        if engine == "qdrant" and (not colon or rest):
+            return cls("qdrant", place=rest)
+        if text in ("auto", "exact"):
+            return cls("auto" if text == "auto" else "exact")
+        raise UsageError(f"There is no index '{text}'. There are: {_INDEXES}.")
 
 
 @dataclass(frozen=True)
@@ -31,12 +76,17 @@ class Settings:
         limits: size caps for input (`STYLESEARCH_MAX_PIXELS`, `STYLESEARCH_MAX_BYTES`).
         thumbnail_bytes: what a library's thumbnails may take on disk (`STYLESEARCH_MAX_THUMBNAIL_BYTES`); those that
             were not shown for longest are dropped, and made again when they are asked for.
+        index_memory: bytes that the vector index may take beside vectors mapped from its file, which decides how
+            closely it packs them (`STYLESEARCH_INDEX_MEMORY`); by default a quarter of the machine's.
+        qdrant_api_key: of a Qdrant server (`STYLESEARCH_QDRANT_API_KEY`); "": none.
     """
 
     library: Path
     workers: int
     limits: Limits
     thumbnail_bytes: int = 20_000_000_000  # about 1.3 million of them
+    index_memory: int = 1 << 32
+    qdrant_api_key: str = field(default="", repr=False)
 
     @classmethod
     def from_environment(cls) -> Settings:
@@ -50,6 +100,8 @@ class Settings:
                 max_bytes=_positive("STYLESEARCH_MAX_BYTES", default.max_bytes),
             ),
             thumbnail_bytes=_positive("STYLESEARCH_MAX_THUMBNAIL_BYTES", cls.thumbnail_bytes),
+            index_memory=_positive("STYLESEARCH_INDEX_MEMORY", _memory() // 4),
+            qdrant_api_key=os.environ.get("STYLESEARCH_QDRANT_API_KEY", ""),
         )
 
 
@@ -61,18 +113,19 @@ class LibrarySettings:
         space: the space that searches run in. It names the encoder and its dtype, so that another machine searches the
             same space, and its build, so that an encoder that has changed since is noticed.
         catalog: SQLAlchemy URL of the catalog; None: SQLite, in the folder itself.
-        index: vector engine: "exact", "faiss", "qdrant", or "auto" (FAISS where it is installed).
+        index: vector engine, as `IndexChoice.parse` takes it.
         version: version of this file's layout.
+        others: further spaces that `index` fills.
     """
 
     space: Space
     catalog: str | None = None
     index: IndexKind = "auto"
     version: int = LIBRARY_VERSION
+    others: tuple[Space, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.index not in get_args(IndexKind):
-            raise UsageError(f"The index kind is '{self.index}'; it must be one of {', '.join(get_args(IndexKind))}.")
+        IndexChoice.parse(self.index)
 
     @classmethod
     def read(cls, folder: Path) -> LibrarySettings:
@@ -84,14 +137,15 @@ class LibrarySettings:
             raise LibraryError(f"No library at '{folder}'. Make one with: stylesearch init '{folder}'") from exc
         except (OSError, ValueError) as exc:
             raise LibraryError(f"'{path}' cannot be read ({exc}). Restore it from a backup.") from exc
-        known = {field.name for field in fields(cls)}
+        known = {entry.name for entry in fields(cls)}
         if not isinstance(values, dict) or values.get("version") != LIBRARY_VERSION or set(values) - known:
             raise LibraryError(
                 f"'{path}' was written by another version of StyleSearch; this one reads version {LIBRARY_VERSION}. "
                 "Upgrade with: pip install -U stylesearch"
             )
         try:
-            return cls(**(values | {"space": Space(**values["space"])}))
+            others = tuple(Space(**other) for other in values.get("others", ()))
+            return cls(**(values | {"space": Space(**values["space"]), "others": others}))
         except (KeyError, TypeError) as exc:
             raise LibraryError(f"'{path}' is incomplete ({exc}). Restore it from a backup.") from exc
 
@@ -106,7 +160,10 @@ class LibrarySettings:
         try:
             partial.unlink(missing_ok=True)
             with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w", encoding="utf-8") as file:
-                file.write(json.dumps(asdict(self), indent=2) + "\n")
+                values = asdict(self)
+                if not self.others:
+                    del values["others"]  # so that older versions, which know of one space, read the file
+                file.write(json.dumps(values, indent=2) + "\n")
             os.replace(partial, path)
         except OSError as exc:
             raise LibraryError(f"'{path}' cannot be written ({exc.strerror}).") from exc
@@ -120,6 +177,13 @@ def _holds_password(url: str) -> bool:
 def _usable_cores() -> int:
     affinity = getattr(os, "sched_getaffinity", None)  # absent on macOS and Windows
     return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+def _memory() -> int:
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):  # Windows
+        return 1 << 34
 
 
 def _positive(variable: str, default: int) -> int:

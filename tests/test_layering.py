@@ -47,6 +47,7 @@ LAYERS = [
         "stylesearch.search",
         "stylesearch.tagging",
         "stylesearch.sheets",
+        "stylesearch.spaces",
         "stylesearch.references",
         "stylesearch.library",
         "stylesearch",

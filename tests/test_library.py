@@ -301,7 +301,7 @@ def test_an_index_that_cannot_be_saved_still_searches(filled, tmp_path, monkeypa
     shutil.copytree(filled, tmp_path / "library")
     shutil.rmtree(tmp_path / "library" / "index")
     (tmp_path / "library" / "index").touch()
-    monkeypatch.setattr("stylesearch.library.SAVE_AFTER", 1)
+    monkeypatch.setattr("stylesearch.spaces.SAVE_AFTER", 1)
     with Library.open(tmp_path / "library") as library:
         assert len(library.search(Query(draw("ink", "disc")))) == 16
         assert "cannot be written" in caplog.text

@@ -167,6 +167,40 @@ class Catalog:
                 for row in connection.execute(select(SpaceRow.__table__).where(filled).order_by(SpaceRow.id))
             ]
 
+    def vector_count(self, space_id: int) -> int:
+        """How many vectors a space holds, those of pictures that are gone, too."""
+        with self._read() as connection:
+            return connection.scalars(select(func.count()).where(VectorRow.space_id == space_id)).one()
+
+    def unencoded(self, space_id: int, limit: int = 5_000) -> Iterator[list[str]]:
+        """The uri of one file of each picture without a vector in a space, in stretches; files whose disk is away are
+        left out. Between two stretches they may be encoded."""
+        encoded = exists().where(VectorRow.asset_id == LocationRow.asset_id, VectorRow.space_id == space_id)
+        reachable = LocationRow.present, LocationRow.missing_since.is_(None)
+        query = select(LocationRow.asset_id, func.min(LocationRow.uri)).where(*reachable, not_(encoded))
+        query = query.group_by(LocationRow.asset_id).order_by(LocationRow.asset_id).limit(limit)
+        last = 0
+        while True:
+            with self._read() as connection:
+                rows = connection.execute(query.where(LocationRow.asset_id > last)).all()
+            if not rows:
+                return
+            last = rows[-1][0]
+            yield [uri for _, uri in rows]
+
+    def drop_vectors(self, space_id: int) -> int:
+        """Deletes the vectors of a space, a few thousand in each transaction; returns how many there were.
+
+        Whoever keeps an index of the space drops it: it is not told.
+        """
+        dropped = 0
+        while True:
+            with self._write() as connection:
+                some = pruning.drop_vectors(connection, space_id)
+            if not some:
+                return dropped
+            dropped += some
+
     def begin_scan(self, root_uri: str) -> int:
         """The id of a new scan over everything at or below the root."""
         with self._write() as connection:

@@ -78,6 +78,16 @@ def drop_assets(connection: Connection, before: datetime) -> list[str]:
     return [sha256 for _, sha256 in rows]
 
 
+def drop_vectors(connection: Connection, space_id: int) -> int:
+    """Deletes some of the vectors of a space, and returns how many; 0 where none is left."""
+    some = select(VectorRow.sequence).where(VectorRow.space_id == space_id).order_by(VectorRow.sequence).limit(_MANY)
+    numbers = connection.scalars(some).all()
+    if numbers:
+        those = VectorRow.space_id == space_id, VectorRow.sequence <= numbers[-1]
+        connection.execute(delete(VectorRow).where(*those))
+    return len(numbers)
+
+
 def _part_ways(connection: Connection, ids: Sequence[int]) -> None:
     """Sees to it that an index that has not learned yet that these assets went is made anew.
 

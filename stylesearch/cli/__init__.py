@@ -21,6 +21,7 @@ from stylesearch.cli import (  # each adds its commands to the app
     ingest,  # noqa: F401
     keeping,  # noqa: F401
     page,  # noqa: F401
+    spaces,  # noqa: F401
     upkeep,  # noqa: F401
 )
 from stylesearch.cli.app import app

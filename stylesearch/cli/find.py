@@ -63,6 +63,10 @@ def search(
     date: DateFilter = None,
     software: SoftwareFilter = None,
     generated: GeneratedFilter = None,
+    space: Annotated[
+        str | None,
+        typer.Option(help="Search in this space of the library.", show_default="see: stylesearch space list"),
+    ] = None,
     include_references: Annotated[
         bool, typer.Option("--include-references", help="Show the references too, where they are in the library.")
     ] = False,
@@ -86,7 +90,7 @@ def search(
         **filters_of(path, format, tag, creator, licence, date, software, generated),
     )
     with Library.open(library) as opened:
-        hits = opened.search(query)
+        hits = opened.search(query, space=space)
         if sheet is not None:
             shown = [reference for reference in references or () if not reference.startswith("id:")]
             contact_sheet(hits, sheet, opened.ensure_thumbnail, references=shown)

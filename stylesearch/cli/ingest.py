@@ -114,6 +114,7 @@ def index(
     from indexer.run import index as run
     from indexer.sources import ListSource, Rules, Source
     from stylesearch.cli.progress import indexing_bar
+    from stylesearch.cli.spaces import fill_further, print_filled
     from stylesearch.encoders import load_encoder
     from stylesearch.library import Library
     from stylesearch.settings import Settings
@@ -171,6 +172,9 @@ def index(
                 print_json(report.to_json())
             elif roots or sources or report.gone:
                 _print_report(report, library)
+            filled = fill_further(opened, stop, batch_size=batch_size, hidden=as_json)
+            if not as_json:
+                print_filled(filled)
             return report
 
         follow = stack.enter_context(_watcher(places, rules, settings.limits, opened.folder)) if watch else None

@@ -1,0 +1,155 @@
+"""One space of a library, to search in: its encoder, and its vector index, which follows the catalog."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import threading
+from functools import cached_property
+from pathlib import Path
+
+from stylesearch.catalog import Catalog
+from stylesearch.encoders import load_encoder
+from stylesearch.encoders.base import Encoder
+from stylesearch.errors import LibraryError, SpaceMismatchError, VectorIndexError
+from stylesearch.records import Space
+from stylesearch.references import ReferenceReader
+from stylesearch.settings import Settings
+from stylesearch.vectors import VectorIndex, new_index, open_index
+
+# An index that lags the catalog by more than this is saved once it has caught up: reading the changes again at every
+# start would cost more than writing the file once.
+SAVE_AFTER = 5_000
+
+_log = logging.getLogger(__name__)
+
+
+class SearchSpace:
+    """Where a library searches. Threads may share it.
+
+    Attributes:
+        space: which vectors.
+        index_path: where the vector index is kept.
+
+    Args:
+        kind: of the vector index, as `LibrarySettings.index` says it.
+        folder: of the library.
+    """
+
+    def __init__(self, catalog: Catalog, space: Space, kind: str, folder: Path, environment: Settings) -> None:
+        self.space = space
+        self.index_path = folder / "index" / f"{space.key}.vectors"
+        self._catalog = catalog
+        self._kind = kind
+        self._folder = folder
+        self._environment = environment
+        self._lock = threading.Lock()  # one thread catches up; an index bears being searched meanwhile
+        self._index: VectorIndex | None = None
+        self._unsaved = 0
+
+    @cached_property
+    def id(self) -> int:
+        """The id of the space in the catalog."""
+        return self._catalog.ensure_space(self.space)
+
+    @cached_property
+    def encoder(self) -> Encoder:
+        """The encoder that filled the space, in its dtype, loaded at first use.
+
+        Raises:
+            SpaceMismatchError: its weights, or the decoder, are not those that filled the space.
+            EncoderError: it cannot be loaded.
+        """
+        encoder = load_encoder(self.space.encoder, dtype=self.space.dtype)
+        if encoder.space().key != self.space.key:
+            raise self._mismatch(
+                f"The library holds vectors of {_named(self.space)}; what is installed makes those of "
+                f"{_named(encoder.space())}, and the two cannot be compared."
+            )
+        return encoder
+
+    @property
+    def references(self) -> ReferenceReader:
+        """What turns references into vectors of the space."""
+        return ReferenceReader(self._catalog, self.space, self.id, lambda: self.encoder, self._environment.limits)
+
+    def index(self) -> VectorIndex:
+        """The vector index, after it has caught up with the catalog.
+
+        Raises:
+            VectorIndexError: its file is damaged or cannot be read.
+        """
+        with self._lock:
+            return self._caught_up()
+
+    def saved(self, *, anew: bool = False) -> VectorIndex:
+        """The vector index, caught up and saved; `anew`: made from the catalog alone."""
+        with self._lock:
+            if anew:
+                if self._index is not None:
+                    self._index.close()
+                self._index = new_index(self._kind, self.space.dim, self._environment)
+            index = self._caught_up()
+            self._save(index)
+            return index
+
+    def close(self) -> None:
+        """Releases the index; its file is left as last saved, and catches up when it is opened again."""
+        with self._lock:
+            if self._index is not None:
+                self._index.close()
+            self._index, self._unsaved = None, 0
+
+    def drop_index(self) -> None:
+        """Deletes the file of the vector index; it is made again from the catalog when it is needed.
+
+        Raises:
+            LibraryError: the operating system refuses.
+        """
+        self.close()
+        with self._lock:
+            try:
+                if self.index_path.is_dir():
+                    shutil.rmtree(self.index_path)
+                self.index_path.unlink(missing_ok=True)
+            except OSError as exc:
+                raise LibraryError(f"The index '{self.index_path}' cannot be deleted ({exc.strerror}).") from exc
+
+    def check_filled(self) -> None:
+        """Raises SpaceMismatchError where the catalog holds vectors, and none of them is of this space."""
+        filled = self._catalog.spaces()
+        if filled and self.space.key not in (space.key for space in filled):
+            raise self._mismatch(
+                f"The library searches among vectors of {_named(self.space)}, of which there are none; its catalog "
+                f"holds those of {' and '.join(map(_named, filled))}."
+            )
+
+    def _caught_up(self) -> VectorIndex:
+        if self._index is None:
+            self._index = open_index(self._kind, self.index_path, self.space.dim, self._environment)
+        if self._index.history != self._catalog.history(self._index.sequence):
+            # The catalog was restored from a backup, or exchanged: the index knows things that never happened.
+            self._index = new_index(self._kind, self.space.dim, self._environment)
+        for changes in self._catalog.changes(self.id, after=self._index.sequence):
+            self._index.apply(changes)
+            self._unsaved += len(changes.asset_ids)
+        if self._unsaved >= SAVE_AFTER:
+            try:
+                self._save(self._index)
+            except VectorIndexError as exc:  # it is as good in memory
+                self._unsaved = 0
+                _log.warning("%s", exc)
+        return self._index
+
+    def _save(self, index: VectorIndex) -> None:
+        index.save(self.index_path)
+        self._unsaved = 0
+
+    def _mismatch(self, what: str) -> SpaceMismatchError:
+        return SpaceMismatchError(
+            f"{what} Encode the pictures again: stylesearch index PATH --library '{self._folder}'"
+        )
+
+
+def _named(space: Space) -> str:
+    return f"'{space.encoder}' (build {space.fingerprint[:8]}, {space.dtype}, {space.preprocessing})"
