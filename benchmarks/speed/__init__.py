@@ -34,6 +34,7 @@ class Config:
         vectors, dim: size of the gallery of the parts search and memory.
         k: neighbours wanted.
         rounds: queries, or clicks, that are timed.
+        repeats: of the part indexing, whose medians are taken.
         tiles: pictures that the page shows: 60, 120, 250 or 500.
         chromium: program of the browser; None: the one on the path, or Playwright's own.
         peers: measure other programs too. They are installed from the package index into a temporary folder, which
@@ -49,13 +50,14 @@ class Config:
     dim: int = 384
     k: int = 20
     rounds: int = 100
+    repeats: int = 3
     tiles: int = 250
     chromium: Path | None = None
     peers: bool = False
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("count", "side", "vectors", "dim", "k", "rounds"):
+        for name in ("count", "side", "vectors", "dim", "k", "rounds", "repeats"):
             if getattr(self, name) < 1:
                 raise UsageError(f"'{name}' is {getattr(self, name)}; it must be at least 1.")
 

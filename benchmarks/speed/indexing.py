@@ -7,6 +7,7 @@ the page cache and no disk is measured.
 
 from __future__ import annotations
 
+import statistics
 import tempfile
 import threading
 import time
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
     from benchmarks.speed import Config
 
 BATCH = 32  # pictures that are encoded together, as `index` does it
+DECODING, ENCODING, INDEX, WITHOUT_ENCODER = (
+    "decoding alone", "encoding alone", "index", "index, all but the encoder",
+)  # fmt: skip
 KEPT = 8 * BATCH  # prepared pictures that encoding alone is measured on, over and over: 39 MB at 224 x 224
 
 
@@ -60,16 +64,15 @@ def measure(config: Config, tell: Callable[[str], None]) -> Part:
     settings = Settings.from_environment()
     with tempfile.TemporaryDirectory() as folder, pictures(config, Path(folder), tell) as (root, files):
         count = len(files)
-        tell("decoding alone")
-        seconds, prepared = _decode(files, encoder, settings, Path(folder, "thumbnails"))
-        rows = [Row("decoding alone", _rates(count, seconds))]
-        if not prepared:
-            raise UsageError(f"No picture below '{root}' can be read, so there is nothing to measure.")
-        tell("encoding alone")
-        rows.append(Row("encoding alone", _rates(count, _encode(encoder, prepared, count))))
-        for side, used in (("index", encoder), ("index, all but the encoder", NoEncoder(encoder))):
-            tell(side)
-            rows.append(Row(side, _rates(count, _index(root, files, used, settings, Path(folder, side)))))
+        rounds = [
+            _round(config, root, files, encoder, settings, Path(folder, str(number)), tell)
+            for number in range(config.repeats)
+        ]
+        seconds = {name: statistics.median(one[name] for one in rounds) for name in rounds[0]}
+        rows = [Row(name, _rates(count, seconds[name])) for name in seconds]
+        slower, in_turn = max(seconds[DECODING], seconds[ENCODING]), seconds[DECODING] + seconds[ENCODING]
+        rows[list(seconds).index(INDEX)].values["of the slower alone"] = slower / seconds[INDEX]
+        rows[list(seconds).index(INDEX)].values["of both in turn"] = in_turn / seconds[INDEX]
         absent = []
         for peer in PEERS:
             side = f"{peer.name} {peer.version}, {peer.does}"
@@ -81,8 +84,34 @@ def measure(config: Config, tell: Callable[[str], None]) -> Part:
                 rows.append(Row(side, _rates(*run_peer(peer, root, settings.workers))))
             except StyleSearchError as exc:
                 absent.append(f"{side}. {exc}")
-    setting = f"{count:,} pictures, {config.encoder}, {settings.workers} decoder processes, a thumbnail of each picture"
+    setting = (
+        f"{count:,} pictures, {config.encoder}, {settings.workers} decoder processes, a thumbnail of each picture; "
+        f"medians of {config.repeats}"
+    )
     return Part("indexing", setting, tuple(rows), tuple(absent))
+
+
+def _round(
+    config: Config,
+    root: Path,
+    files: list[FileStat],
+    encoder: Encoder,
+    settings: Settings,
+    folder: Path,
+    tell: Callable[[str], None],
+) -> dict[str, float]:
+    """Seconds of each side, by its name."""
+    folder.mkdir()
+    tell(DECODING)
+    decoding, prepared = _decode(files, encoder, settings, folder / "thumbnails")
+    if not prepared:
+        raise UsageError(f"No picture below '{root}' can be read, so there is nothing to measure.")
+    tell(ENCODING)
+    seconds = {DECODING: decoding, ENCODING: _encode(encoder, prepared, len(files))}
+    for side, used in ((INDEX, encoder), (WITHOUT_ENCODER, NoEncoder(encoder))):
+        tell(side)
+        seconds[side] = _index(root, files, used, settings, folder / side)
+    return seconds
 
 
 @contextmanager
