@@ -11,7 +11,7 @@ from __future__ import annotations
 import itertools
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -35,7 +35,7 @@ from stylesearch.thumbnails import SHELVES, trim_thumbnails
 
 FILE_SECONDS = 60.0  # what decoding one file may take; the largest allowed picture takes about 10
 
-_OTHER_CONTENT = (
+OTHER_CONTENT = (
     "{:,} files have other content than before, although their size and time are the same. Whether they are damaged, a "
     "backup can tell."
 )
@@ -120,22 +120,35 @@ def index(
     try:
         with workers, Pipeline(workers, batches, outbox, report, stop, written) as pipeline:
             intake.fill(pipeline, settings)
-        outbox.flush()
-        for root in absent:
-            miss(catalog, catalog.begin_scan(root), root, report)
-        report.interrupted = stop.is_set()
-        if not report.interrupted:
-            finish_scans(catalog, outbox, scans, report)
+        conclude(catalog, outbox, scans, absent, report, interrupted=stop.is_set())
     finally:
         spool.clear()
-    report.others = sum(source.others for source in sources)
-    report.linked_folders = sum(source.linked_folders for source in sources)
     if intake.other_content:
-        report.warnings += (_OTHER_CONTENT.format(intake.other_content),)
+        report.warnings += (OTHER_CONTENT.format(intake.other_content),)
     report.seconds = teller.seconds
     teller.tell(now=True)
     catalog.add_run(started, datetime.now(UTC), report.to_json())
     return report
+
+
+def conclude(
+    catalog: Catalog,
+    outbox: Outbox,
+    scans: Mapping[int, Source],
+    absent: Sequence[str],
+    report: Report,
+    *,
+    interrupted: bool,
+) -> None:
+    """Writes what waits, marks what is missing or, unless the run was interrupted, gone, and completes the report."""
+    outbox.flush()
+    for root in absent:
+        miss(catalog, catalog.begin_scan(root), root, report)
+    report.interrupted = interrupted
+    if not interrupted:
+        finish_scans(catalog, outbox, scans, report)
+    report.others = sum(source.others for source in scans.values())
+    report.linked_folders = sum(source.linked_folders for source in scans.values())
 
 
 def mark_as_cache(folder: Path) -> None:

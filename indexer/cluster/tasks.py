@@ -19,9 +19,10 @@ import pyarrow as pa
 
 from indexer.batches import BatchEncoder
 from indexer.decode import decode_file, decode_file_with_parts
-from indexer.intake import Intake, Wanted
+from indexer.intake import Intake
 from indexer.outbox import Outbox
 from indexer.pipeline import Pipeline
+from indexer.planner import Wanted
 from indexer.report import Report, Teller
 from indexer.sources import Rules, Source, sources_of
 from indexer.stages import Stage, timed
@@ -106,10 +107,12 @@ class Done(NamedTuple):
     Attributes:
         report: its share of the run's.
         vectors: how many it wrote.
+        other_content: see `indexer.intake.Intake`.
     """
 
     report: Report
     vectors: int = 0
+    other_content: int = 0
 
 
 Row = Found | Picture | Rest | Done
@@ -170,8 +173,8 @@ def check_space(encoder: Encoder, space: Space) -> None:
     """Raises SpaceMismatchError where an encoder does not make vectors of this space."""
     if encoder.space().key != space.key:
         raise SpaceMismatchError(
-            f"The encoder makes vectors of {encoder.space()} on this machine, and of {space} where the run was started. "
-            "Install the same version on all machines: pip install -U stylesearch"
+            f"The encoder makes vectors of {encoder.space()} here, and of {space} where the run was started. Install "
+            "the same version on all machines: pip install -U stylesearch"
         )
 
 
@@ -228,7 +231,7 @@ class _Reader:
         for name in ("scan", "encode", "write"):  # are done, and timed, elsewhere
             report.stages[name] = Stage()
         yield from held.rows
-        yield Done(report)
+        yield Done(report, other_content=intake.other_content)
 
 
 class _Given(Source):
@@ -273,10 +276,12 @@ class _Held(Outbox):
         super().add_indexed(scan_id, file)
 
     def flush(self) -> None:
-        for scan_id, batch in self.take():
-            self.rows += [Picture(scan_id, file) for file in batch.indexed if file.vector is not None]
-            others = [file for file in batch.indexed if file.vector is None]
-            self.rows.append(Rest(scan_id, replace(batch, indexed=others)))
+        for scan_id, contents in self._contents.items():
+            self.rows += [Picture(scan_id, file) for file in contents.indexed if file.vector is not None]
+            others = [file for file in contents.indexed if file.vector is None]
+            self.rows.append(Rest(scan_id, Batch(others, contents.refused, contents.unchanged)))
+        self._contents.clear()
+        self._waiting = 0
 
 
 @cache

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -48,6 +49,7 @@ Pages = Literal["first", "all"]
         "stylesearch index ~/Pictures --dry-run",
         "stylesearch index /mnt/magazines --pages all",
         "stylesearch index ~/Pictures --watch",
+        "stylesearch index /mnt/scans --cluster ray --gpus 1",
         "stylesearch index ~/Pictures --retry-failed --json",
     )
 )
@@ -101,6 +103,16 @@ def index(
         bool, typer.Option("--dry-run", help="Only say what would happen, and about how long it would take.")
     ] = False,
     batch_size: Annotated[int, typer.Option(help="Pictures that are encoded together.", min=1)] = 32,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ray[=HOST:PORT]", help="Share the work among the machines of a Ray cluster; needs PostgreSQL."
+        ),
+    ] = None,
+    encoders: Annotated[
+        int | None, typer.Option(help="With --cluster: at most so many encoders at a time.", min=1)
+    ] = None,
+    gpus: Annotated[float, typer.Option(help="With --cluster: GPUs for each encoder, such as 1 or 0.5.", min=0)] = 0.0,
     as_json: JsonOption = False,
 ) -> None:
     """Index folders and other places: everything new, changed or moved since the last run.
@@ -108,10 +120,11 @@ def index(
     Left out are hidden files and folders, folders marked as caches (CACHEDIR.TAG), and links to folders, unless they
     are named themselves. What --include and --exclude leave out stays in the library as it is.
     """
+    from indexer.cluster.run import Cluster, index_on_cluster
     from indexer.forecast import forecast
     from indexer.interrupt import stop_on_interrupt
     from indexer.planner import Wanted
-    from indexer.run import index as run
+    from indexer.run import index as index_here
     from indexer.sources import ListSource, Rules, Source
     from stylesearch.cli.progress import indexing_bar
     from stylesearch.cli.spaces import fill_further, print_filled
@@ -125,6 +138,8 @@ def index(
     lists = [*(["-"] if "-" in (paths or ()) else []), *([files_from] if files_from is not None else [])]
     if not places and not lists:
         raise UsageError("Nothing to index is named. Name a folder: stylesearch index PATH")
+    if cluster is not None and watch:
+        raise UsageError("Folders are followed by one machine: give --watch without --cluster.")
 
     with ExitStack() as stack:
         opened = stack.enter_context(Library.open(library))
@@ -148,6 +163,9 @@ def index(
             print_json(asdict(expected)) if as_json else _print_forecast(expected)
             return
         encoder = opened.encoder_for_indexing()
+        run = index_here
+        if cluster is not None:
+            run = partial(index_on_cluster, Cluster.parse(cluster, encoders, gpus), opened.settings.catalog)
 
         def once(roots: Sequence[str], sources: Sequence[Source] = (), gone: Sequence[str] = ()) -> Report:
             with indexing_bar(hidden=as_json) as show:
