@@ -38,7 +38,6 @@ import numpy as np
 
 from stylesearch.errors import MissingDependencyError, UsageError
 from stylesearch.records import Changes
-from stylesearch.settings import IndexKind
 from stylesearch.vectors import new_index
 
 HNSW_SEARCH = 64  # candidates kept while a graph is walked (efSearch)
@@ -101,7 +100,7 @@ def _require(module: str) -> None:
 
 
 @contextmanager
-def _own_engine(vectors: np.ndarray, kind: IndexKind) -> Iterator[Built]:
+def _own_engine(vectors: np.ndarray, kind: str) -> Iterator[Built]:
     count, dim = vectors.shape
     index = new_index(kind, dim)
     index.apply(Changes(np.arange(count), vectors, np.ones(count, bool), 1))
@@ -241,7 +240,7 @@ def _used_bytes(folder: Path) -> int:
 
 WAYS: dict[str, Way] = {
     "exact": partial(_own_engine, kind="exact"),
-    "faiss:flat": partial(_own_engine, kind="faiss"),
+    "faiss:flat": partial(_own_engine, kind="faiss:flat"),
     "faiss:hnsw": partial(_faiss, recipe=lambda count, dim: "HNSW32", parameters=GRAPH),
     "faiss:hnsw-int8": partial(_faiss, recipe=lambda count, dim: "HNSW16,SQ8", parameters=GRAPH),
     "faiss:ivf-pq": partial(_faiss, recipe=_inverted_lists, parameters={"nprobe": 64, "k_factor_rf": 8}),

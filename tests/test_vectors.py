@@ -268,21 +268,36 @@ def test_a_search_is_not_disturbed_by_changes_from_another_thread(flat):
     assert len(index) == 40
 
 
+@pytest.mark.parametrize("kept", [None, 0, 1, 40, 200])
+@pytest.mark.parametrize("least", [-1.0, -0.1, 0.3, 1.0])
+def test_a_range_search_finds_all_that_are_near_enough(engine, least, kept):
+    rng = np.random.default_rng(16)
+    content = library(rng, 300)
+    allowed = None if kept is None else rng.choice(list(content), kept, replace=False)
+    query = next(iter(content.values()))
+    all_of_them = slow_search(content, query[None], 300, allowed)
+    wanted = (all_of_them.cosines[0] >= least) & (all_of_them.ids[0] >= 0)
+    found = filled(engine, content).above(query, least, allowed)
+    np.testing.assert_array_equal(found.ids, all_of_them.ids[0][wanted])
+    np.testing.assert_allclose(found.cosines, all_of_them.cosines[0][wanted], rtol=0, atol=1e-7)
+
+
 @pytest.mark.parametrize("k", [1, 10, 60, 200])
-def test_a_query_that_threads_share_finds_the_same(monkeypatch, k):
-    faiss = pytest.importorskip("faiss")
-    monkeypatch.setattr(faiss, "omp_get_max_threads", lambda: 3)
-    monkeypatch.setattr("stylesearch.vectors.faiss_index.ROWS_PER_THREAD", 20)
-    content = library(np.random.default_rng(11), 151)
-    index: Any = filled(FaissIndex, content)
-    scan, scanned = index._scan, []
+@pytest.mark.parametrize("kept", [60, 151])
+def test_a_single_query_among_some_is_exact_in_faiss(monkeypatch, k, kept):
+    pytest.importorskip("faiss")
+    monkeypatch.setattr("stylesearch.vectors.faiss_index.BITMAP_ROWS", 0)
+    rng = np.random.default_rng(11)
+    content = library(rng, 151)
+    index = filled(FaissIndex, content)
+    for query in (*unit(rng, 5), *list(content.values())[:5]):
+        allowed = rng.choice(list(content), kept, replace=False)
+        assert_same(index.search(query[None], k, allowed), slow_search(content, query[None], k, allowed))
 
-    def count_and_scan(*arguments):
-        scanned.append(len(arguments[0]))
-        return scan(*arguments)
 
-    monkeypatch.setattr(index, "_scan", count_and_scan)
-    for query in unit(np.random.default_rng(12), 5):
-        scanned.clear()
-        assert_same(index.search(query[None], k), slow_search(content, query[None], k))
-        assert sorted(scanned[:3]) == [50, 50, 51]
+def test_a_closed_index_is_done(engine):
+    index = filled(engine, library(np.random.default_rng(17), 20))
+    assert index.layout == "exact"
+    index.optimize()
+    index.close()
+    index.close()

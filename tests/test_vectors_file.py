@@ -98,7 +98,7 @@ def test_a_file_of_something_else_is_refused(path, content):
 
 def test_another_kind_or_version_is_named(path):
     path.write_bytes(path.read_bytes().replace(b'"kind": "flat"', b'"kind": "hnsw"'))
-    with pytest.raises(VectorIndexError, match=r"is of kind 'hnsw' and version 1.*stylesearch rebuild"):
+    with pytest.raises(VectorIndexError, match=r"is of kind 'hnsw' and version 2.*stylesearch rebuild"):
         ExactIndex.load(path)
 
 

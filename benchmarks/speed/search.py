@@ -19,7 +19,7 @@ from benchmarks.speed.result import Part, Row
 from stylesearch.library import Library
 from stylesearch.query import Query
 from stylesearch.records import Batch, Changes, FileStat, IndexedFile, Space
-from stylesearch.settings import IndexKind, LibrarySettings
+from stylesearch.settings import LibrarySettings
 from stylesearch.vectors import new_index
 from stylesearch.vectors.base import VectorIndex
 
@@ -110,7 +110,7 @@ def _raw_faiss(vectors: np.ndarray, k: int) -> Search:
     return lambda query: raw.search(query, k)
 
 
-def _searcher(kind: IndexKind, vectors: np.ndarray, k: int) -> Search:
+def _searcher(kind: str, vectors: np.ndarray, k: int) -> Search:
     index: VectorIndex = new_index(kind, vectors.shape[1])
     index.apply(Changes(np.arange(1, len(vectors) + 1), vectors, np.ones(len(vectors), bool), len(vectors)))
     return lambda query: index.search(query, k)

@@ -27,6 +27,18 @@ class Neighbours(NamedTuple):
     cosines: np.ndarray
 
 
+class Above(NamedTuple):
+    """Answer to a range search.
+
+    Attributes:
+        ids: int64 (R,), asset ids, best first, equal cosines by ascending id.
+        cosines: float32 (R,) in [-1, 1].
+    """
+
+    ids: np.ndarray
+    cosines: np.ndarray
+
+
 class VectorIndex(ABC):
     """Nearest vectors by cosine, keyed by asset id.
 
@@ -87,6 +99,38 @@ class VectorIndex(ABC):
             UsageError: k < 1.
         """
 
+    def above(self, query: np.ndarray, least: float, allowed: np.ndarray | None = None) -> Above:
+        """All whose cosine is at least `least`: a range search.
+
+        Args:
+            query: float32 (D,), unit length.
+            least: in [-1, 1].
+            allowed: as of `search`.
+
+        Returns:
+            Where the index searches approximately, some may be missing.
+
+        Raises as `search` does.
+        """
+        k = 64
+        while True:
+            found = self.search(query[None], k, allowed)
+            if found.ids[0, -1] < 0 or found.cosines[0, -1] < least or k >= len(self):
+                present = found.ids[0] >= 0
+                return ranked_above(found.ids[0][present], found.cosines[0][present], least)
+            k = min(8 * k, len(self))
+
+    @property
+    def layout(self) -> str:
+        """How it searches at this moment, in a few words."""
+        return "exact"
+
+    def optimize(self) -> None:  # noqa: B027 - most have nothing to do
+        """Finishes what makes searches fast, such as a graph; takes minutes for millions of vectors."""
+
+    def close(self) -> None:  # noqa: B027 - most have nothing to release
+        """Ends threads, and releases files for other processes. What was not saved is lost; it cannot be used again."""
+
     @abstractmethod
     def save(self, path: Path) -> None:
         """Writes the index beside the old file and puts it in its place in one step.
@@ -98,3 +142,10 @@ class VectorIndex(ABC):
     @abstractmethod
     def load(cls, path: Path) -> Self:
         """Raises VectorIndexError where the file is damaged or of another kind or version."""
+
+
+def ranked_above(ids: np.ndarray, cosines: np.ndarray, least: float) -> Above:
+    """Those of at least `least`, best first, equal ones by ascending id."""
+    kept = np.flatnonzero(cosines >= np.float32(least))
+    kept = kept[np.lexsort((ids[kept], -cosines[kept]))]
+    return Above(ids[kept], cosines[kept])

@@ -12,9 +12,9 @@ import numpy as np
 
 from stylesearch.errors import UsageError
 from stylesearch.records import Changes
-from stylesearch.vectors.base import Neighbours, VectorIndex
+from stylesearch.vectors.base import Above, Neighbours, VectorIndex, ranked_above
 from stylesearch.vectors.files import read_table, write_table
-from stylesearch.vectors.table import UNIT_TOLERANCE, VectorTable, unit_rows
+from stylesearch.vectors.table import BLOCK_ROWS, UNIT_TOLERANCE, VectorTable, unit_rows
 
 
 class FlatIndex(VectorIndex):
@@ -67,6 +67,19 @@ class FlatIndex(VectorIndex):
                 cosines[i, :wanted] = scores[best]
         return Neighbours(ids, cosines)
 
+    def above(self, query: np.ndarray, least: float, allowed: np.ndarray | None = None) -> Above:
+        table = self._table
+        query = unit_rows(query[None], table.dim, "The query")[0]
+        lowest = float(cut(np.full(1, least, np.float32), table.dim)[0])
+        near = [
+            start + np.flatnonzero(table.vectors[start : start + BLOCK_ROWS] @ query >= lowest)
+            for start in range(0, len(table), BLOCK_ROWS)
+        ]
+        rows = np.concatenate([np.empty(0, np.int64), *near])
+        if allowed is not None:
+            rows = rows[table.mask(allowed)[rows]]
+        return ranked_above(table.ids[rows], table.cosines(query, rows), least)
+
     @abstractmethod
     def _candidates(
         self, table: VectorTable, queries: np.ndarray, wanted: int, mask: np.ndarray | None, population: int
@@ -90,7 +103,7 @@ class FlatIndex(VectorIndex):
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        table = read_table(path)
+        table, _, _ = read_table(path)
         index = cls(table.dim)
         index._table = table
         return index

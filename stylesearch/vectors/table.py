@@ -13,6 +13,9 @@ UNIT_TOLERANCE = 0.01
 # Rows that are copied or scored at once: 24 MB of float32 at 384 dimensions.
 BLOCK_ROWS = 16_384
 
+# Where ids are so dense, and so many are asked for, a table of all of them costs less than bisection.
+_LOOKUP = 16
+
 # Room for later rows, as a share of the rows there are: appending N rows one by one copies O(N) rows in all.
 SPARE_ROOM = 0.5
 
@@ -89,12 +92,22 @@ class VectorTable:
         vector_room[np.searchsorted(merged_ids, ids)] = vectors
         return VectorTable(id_room, vector_room, count, changes.sequence, changes.history)
 
+    def rows(self, ids: np.ndarray) -> np.ndarray:
+        """int64 (M,): the row of each of `ids`, int64 (M,) in any order; -1 where there is none."""
+        if not len(self):
+            return np.full(len(ids), -1, np.int64)
+        rows = np.minimum(np.searchsorted(self.ids, ids), len(self) - 1)
+        return np.where(self.ids[rows] == ids, rows, -1)
+
     def mask(self, ids: np.ndarray) -> np.ndarray:
         """bool (N,): True for the rows whose id is among `ids`, int64 (M,) in any order."""
+        if 0 < len(self) < _LOOKUP * len(ids) and self.ids[-1] < _LOOKUP * len(self):  # many, of few that there can be
+            known = np.zeros(int(self.ids[-1]) + 1, dtype=bool)
+            known[ids[(ids >= 0) & (ids < len(known))]] = True
+            return np.asarray(known[self.ids])
         mask = np.zeros(len(self), dtype=bool)
-        if len(self):
-            rows = np.minimum(np.searchsorted(self.ids, ids), len(self) - 1)
-            mask[rows[self.ids[rows] == ids]] = True
+        rows = self.rows(ids)
+        mask[rows[rows >= 0]] = True
         return mask
 
     def cosines(self, query: np.ndarray, rows: np.ndarray) -> np.ndarray:
