@@ -82,6 +82,17 @@ class SearchSpace:
         with self._lock:
             return self._caught_up()
 
+    def is_of_another_history(self) -> bool:
+        """Whether the index, as it was saved, was made from another catalog than this one, or from what it held before
+        it was restored.
+
+        Raises:
+            VectorIndexError: its file is damaged or cannot be read.
+        """
+        with self._lock:
+            index = self._opened()
+            return index.history != self._catalog.history(index.sequence)
+
     def saved(self, *, anew: bool = False) -> VectorIndex:
         """The vector index, caught up and saved; `anew`: made from the catalog alone."""
         with self._lock:
@@ -124,9 +135,13 @@ class SearchSpace:
                 f"holds those of {' and '.join(map(_named, filled))}."
             )
 
-    def _caught_up(self) -> VectorIndex:
+    def _opened(self) -> VectorIndex:
         if self._index is None:
             self._index = open_index(self._kind, self.index_path, self.space.dim, self._environment)
+        return self._index
+
+    def _caught_up(self) -> VectorIndex:
+        self._index = self._opened()
         if self._index.history != self._catalog.history(self._index.sequence):
             # The catalog was restored from a backup, or exchanged: the index knows things that never happened.
             self._index = new_index(self._kind, self.space.dim, self._environment)

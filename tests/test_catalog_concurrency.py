@@ -91,7 +91,7 @@ def test_a_writer_that_began_later_is_not_seen_first(catalog: Catalog) -> None:
     batches = [Batch([indexed(f"/a/{name}", name)]) for name in ("first", "second")]
     packed = dict(zip([sha("first")], pack([vector("first")], DIM), strict=True))
     with ThreadPoolExecutor(1) as pool:
-        with catalog._write() as connection:
+        with catalog.writing() as connection:
             writing.write(connection, space_id, scan_id, batches[0], packed)
             second = pool.submit(catalog.write, space_id, scan_id, batches[1])
             assert wait([second], timeout=0.3).not_done  # it waits for its turn

@@ -79,7 +79,7 @@ def test_many_processes_open_a_fresh_catalog_at_once(catalog_url: str) -> None:
 
 
 def test_sqlite_is_set_up_to_be_shared(tmp_path: Path) -> None:
-    with Catalog.open(f"sqlite:///{tmp_path}/c.sqlite") as catalog, catalog._read() as connection:
+    with Catalog.open(f"sqlite:///{tmp_path}/c.sqlite") as catalog, catalog.reading() as connection:
         pragmas = ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
         values = [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in pragmas]
     assert values == ["wal", 1, 1, 30_000]
@@ -140,7 +140,7 @@ def test_a_locked_catalog(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_a_full_disk(tmp_path: Path) -> None:
     with Catalog.open(f"sqlite:///{tmp_path}/c.sqlite") as catalog:
-        with catalog._read() as connection:
+        with catalog.reading() as connection:
             pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
             connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
         with pytest.raises(CatalogError, match="The disk is full"):
@@ -149,7 +149,7 @@ def test_a_full_disk(tmp_path: Path) -> None:
 
 def test_a_read_only_catalog(tmp_path: Path) -> None:
     with Catalog.open(f"sqlite:///{tmp_path}/c.sqlite") as catalog:
-        with catalog._read() as connection:
+        with catalog.reading() as connection:
             connection.exec_driver_sql("PRAGMA query_only = ON")  # file modes do not stop root, who may run the tests
         with pytest.raises(CatalogError, match="writable"):
             catalog.begin_scan("/a")

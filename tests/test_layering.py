@@ -40,6 +40,7 @@ LAYERS = [
     ["stylesearch.catalog", "stylesearch.encoders", "stylesearch.masking", "stylesearch.vectors"],
     [
         "stylesearch.backup",
+        "stylesearch.doctor",
         "stylesearch.scores",
         "stylesearch.duplicates",
         "stylesearch.export",

@@ -134,12 +134,14 @@ class Catalog:
         self.close()
 
     @contextmanager
-    def _read(self) -> Iterator[Connection]:
+    def reading(self) -> Iterator[Connection]:
+        """A transaction that sees one state of the database; for the modules of this package."""
         with mapped_errors(self._url), self._engine.connect() as connection:
             yield connection
 
     @contextmanager
-    def _write(self) -> Iterator[Connection]:
+    def writing(self) -> Iterator[Connection]:
+        """A transaction that writes, while no other one does; for the modules of this package."""
         with mapped_errors(self._url), self._writer.begin() as connection:
             writing.lock(connection)
             yield connection
@@ -148,20 +150,20 @@ class Catalog:
         """The id of the space in this catalog, which is added where it is new."""
         space_id = self.space_id(space)
         if space_id is None:
-            with self._write() as connection:
+            with self.writing() as connection:
                 writing.add_space(connection, space)
                 space_id = connection.scalars(select(SpaceRow.id).where(SpaceRow.key == space.key)).one()
         return space_id
 
     def space_id(self, space: Space) -> int | None:
         """The id of the space in this catalog; None where it is new."""
-        with self._read() as connection:
+        with self.reading() as connection:
             return connection.scalar(select(SpaceRow.id).where(SpaceRow.key == space.key))
 
     def spaces(self) -> list[Space]:
         """The spaces that hold vectors of present assets, in the order in which they were added."""
         filled = exists().where(VectorRow.space_id == SpaceRow.id, VectorRow.live)
-        with self._read() as connection:
+        with self.reading() as connection:
             return [
                 Space(row.encoder, row.fingerprint, row.dim, row.dtype, row.preprocessing, cast(Region, row.region))
                 for row in connection.execute(select(SpaceRow.__table__).where(filled).order_by(SpaceRow.id))
@@ -169,7 +171,7 @@ class Catalog:
 
     def vector_count(self, space_id: int) -> int:
         """How many vectors a space holds, those of pictures that are gone, too."""
-        with self._read() as connection:
+        with self.reading() as connection:
             return connection.scalars(select(func.count()).where(VectorRow.space_id == space_id)).one()
 
     def unencoded(self, space_id: int, limit: int = 5_000) -> Iterator[list[str]]:
@@ -181,12 +183,19 @@ class Catalog:
         query = query.group_by(LocationRow.asset_id).order_by(LocationRow.asset_id).limit(limit)
         last = 0
         while True:
-            with self._read() as connection:
+            with self.reading() as connection:
                 rows = connection.execute(query.where(LocationRow.asset_id > last)).all()
             if not rows:
                 return
             last = rows[-1][0]
             yield [uri for _, uri in rows]
+
+    def live_ids(self, space_id: int) -> np.ndarray:
+        """Sorted int64 ids of the assets with a present location and a vector in a space."""
+        query = select(VectorRow.asset_id).where(VectorRow.space_id == space_id, VectorRow.live)
+        with self.reading() as connection:
+            rows = connection.scalars(query.order_by(VectorRow.asset_id).execution_options(yield_per=50_000))
+            return np.fromiter(rows, np.int64)
 
     def drop_vectors(self, space_id: int) -> int:
         """Deletes the vectors of a space, a few thousand in each transaction; returns how many there were.
@@ -195,7 +204,7 @@ class Catalog:
         """
         dropped = 0
         while True:
-            with self._write() as connection:
+            with self.writing() as connection:
                 some = pruning.drop_vectors(connection, space_id)
             if not some:
                 return dropped
@@ -203,7 +212,7 @@ class Catalog:
 
     def begin_scan(self, root_uri: str) -> int:
         """The id of a new scan over everything at or below the root."""
-        with self._write() as connection:
+        with self.writing() as connection:
             return writing.begin_scan(connection, root_uri)
 
     def finish_scan(self, scan_id: int, unreadable: Sequence[str] = ()) -> int:
@@ -216,7 +225,7 @@ class Catalog:
         Returns:
             How many locations went.
         """
-        with self._write() as connection:
+        with self.writing() as connection:
             return writing.finish_scan(connection, scan_id, unreadable)
 
     def miss_scan(self, scan_id: int) -> int:
@@ -226,7 +235,7 @@ class Catalog:
         Returns:
             How many locations are missing there.
         """
-        with self._write() as connection:
+        with self.writing() as connection:
             return writing.miss_scan(connection, scan_id)
 
     def unseen(self, scan_id: int, limit: int = 5_000) -> Iterator[list[str]]:
@@ -234,13 +243,13 @@ class Catalog:
 
         What `finish_scan` would mark as gone. Between two stretches they may be written.
         """
-        with self._read() as connection:
+        with self.reading() as connection:
             root = connection.execute(select(ScanRow.root).where(ScanRow.id == scan_id)).scalar_one()
         for table, more in ((LocationRow, (LocationRow.present,)), (RefusalRow, ())):
             missed = select(table.uri).where(at_or_below(table.uri, root), table.scan_id < scan_id, *more)
             last = ""
             while True:
-                with self._read() as connection:
+                with self.reading() as connection:
                     uris = list(connection.scalars(missed.where(table.uri > last).order_by(table.uri).limit(limit)))
                 if not uris:
                     break
@@ -249,13 +258,13 @@ class Catalog:
 
     def has_any(self, root_uri: str) -> bool:
         """Whether a present location lies at or below the root."""
-        with self._read() as connection:
+        with self.reading() as connection:
             here = exists().where(LocationRow.present, at_or_below(LocationRow.uri, root_uri))
             return connection.scalars(select(here)).one()
 
     def forget(self, uri: str) -> int:
         """Marks every location at or below `uri` as gone, as `finish_scan` does; returns how many went."""
-        with self._write() as connection:
+        with self.writing() as connection:
             return writing.forget(connection, uri)
 
     def known(self, uris: Sequence[str], space_id: int) -> dict[str, KnownFile]:
@@ -273,7 +282,7 @@ class Catalog:
         )
         located = located.outerjoin(VectorRow, in_space).outerjoin(AppearanceRow, _described(LocationRow.asset_id))
         refused = select(RefusalRow.uri, RefusalRow.size, RefusalRow.mtime_ns)
-        with self._read() as connection:
+        with self.reading() as connection:
             for some in chunks(uris):
                 for row in connection.execute(located.where(LocationRow.uri.in_(some))):
                     stat = FileStat(row.uri, row.size, row.mtime_ns)
@@ -289,7 +298,7 @@ class Catalog:
         has = VectorRow.asset_id.is_not(None), AppearanceRow.asset_id.is_not(None)
         query = select(AssetRow.sha256, AssetRow.id, *has, AssetRow.parts)
         query = query.outerjoin(VectorRow, in_space).outerjoin(AppearanceRow, _described(AssetRow.id))
-        with self._read() as connection:
+        with self.reading() as connection:
             for some in chunks(sha256s):
                 for row in connection.execute(query.where(AssetRow.sha256.in_(some))):
                     sha256, asset_id, has_vector, described, parts = row
@@ -298,7 +307,7 @@ class Catalog:
 
     def has_parts(self) -> bool:
         """Whether any file is known to hold further pages or key frames."""
-        with self._read() as connection:
+        with self.reading() as connection:
             return connection.scalars(select(exists().where(AssetRow.parts != ""))).one()
 
     def parts(self, uris: Sequence[str]) -> dict[str, tuple[str, ...] | None]:
@@ -307,7 +316,7 @@ class Catalog:
         found: dict[str, tuple[str, ...] | None] = {}
         query = select(LocationRow.uri, AssetRow.parts).join(AssetRow, AssetRow.id == LocationRow.asset_id)
         query = query.where(or_(AssetRow.parts.is_(None), AssetRow.parts != ""))
-        with self._read() as connection:
+        with self.reading() as connection:
             for some in chunks(uris):
                 rows = connection.execute(query.where(LocationRow.uri.in_(some)))
                 found.update((uri, _parts(parts)) for uri, parts in rows)
@@ -326,7 +335,7 @@ class Catalog:
         """
         vectors = {file.sha256: file.vector for file in batch.indexed if file.vector is not None}
         packed = dict(zip(vectors, pack(list(vectors.values()), self._dim(space_id)), strict=True))
-        with self._write() as connection:
+        with self.writing() as connection:
             writing.write(connection, space_id, scan_id, batch, packed)
 
     def history(self, sequence: int) -> str:
@@ -335,7 +344,7 @@ class Catalog:
         An index whose own token for its number differs was made from another catalog, or from what came after the
         backup that this one was restored from.
         """
-        with self._read() as connection:
+        with self.reading() as connection:
             return _history(connection, sequence)
 
     def changes(self, space_id: int, after: int, limit: int = 50_000) -> Iterator[Changes]:
@@ -348,7 +357,7 @@ class Catalog:
         columns = select(VectorRow.asset_id, VectorRow.data, VectorRow.live, VectorRow.sequence)
         while True:
             query = columns.where(VectorRow.space_id == space_id, VectorRow.sequence > after)
-            with self._read() as connection:
+            with self.reading() as connection:
                 rows = connection.execute(query.order_by(VectorRow.sequence).limit(limit)).all()
                 history = _history(connection, rows[-1].sequence) if rows else ""
             if rows:
@@ -368,7 +377,7 @@ class Catalog:
         ids: list[int] = []
         data: list[bytes] = []
         query = select(VectorRow.asset_id, VectorRow.data).where(VectorRow.space_id == space_id)
-        with self._read() as connection:
+        with self.reading() as connection:
             for some in chunks(sorted(set(_possible(asset_ids)))):
                 wanted = query.where(VectorRow.asset_id.in_(some)).order_by(VectorRow.asset_id)
                 for asset_id, packed in connection.execute(wanted):
@@ -378,12 +387,12 @@ class Catalog:
 
     def assets(self, ids: Iterable[int]) -> dict[int, Asset]:
         """The assets by id, with their present paths; unknown ids are left out."""
-        with self._read() as connection:
+        with self.reading() as connection:
             return _assets(connection, _possible(ids))
 
     def details(self, ids: Iterable[int]) -> dict[int, Details]:
         """Everything that is known about these assets, by id; unknown ids are left out."""
-        with self._read() as connection:
+        with self.reading() as connection:
             assets = _assets(connection, _possible(ids))
             known = list(assets)
             metadata, tags = read_metadata(connection, known), read_tags(connection, known)
@@ -397,12 +406,12 @@ class Catalog:
 
     def asset_ids(self, filters: Filters = _NO_FILTERS) -> np.ndarray:
         """Sorted int64 ids of the assets with a present location that meet the filters."""
-        with self._read() as connection:
+        with self.reading() as connection:
             return np.fromiter(matching(connection, filters), np.int64)
 
     def list_assets(self, after_id: int = 0, limit: int = 100, filters: Filters = _NO_FILTERS) -> list[Asset]:
         """A page of the assets with a present location, by ascending id; the next one begins after the last id."""
-        with self._read() as connection:
+        with self.reading() as connection:
             with closing(matching(connection, filters, after_id)) as found:
                 ids = list(islice(found, limit))
             assets = _assets(connection, ids)
@@ -412,7 +421,7 @@ class Catalog:
         """The asset at each of these uris that is present, by uri."""
         found: dict[str, int] = {}
         query = select(LocationRow.uri, LocationRow.asset_id).where(LocationRow.present)
-        with self._read() as connection:
+        with self.reading() as connection:
             for some in chunks(uris):
                 found.update((uri, asset) for uri, asset in connection.execute(query.where(LocationRow.uri.in_(some))))
         return found
@@ -422,7 +431,7 @@ class Catalog:
         query = select(LocationRow.uri, LocationRow.asset_id).where(LocationRow.present).order_by(LocationRow.uri)
         last = ""
         while True:
-            with self._read() as connection:
+            with self.reading() as connection:
                 rows = [
                     (uri, asset) for uri, asset in connection.execute(query.where(LocationRow.uri > last).limit(limit))
                 ]
@@ -435,7 +444,7 @@ class Catalog:
         """How many present locations there are at or below a uri, or in all; pages and key frames are not counted."""
         parts = or_(LocationRow.uri.contains("#page="), LocationRow.uri.contains("#t="))
         query = select(func.count()).select_from(LocationRow).where(LocationRow.present, not_(parts))
-        with self._read() as connection:
+        with self.reading() as connection:
             return connection.scalars(query if root is None else query.where(at_or_below(LocationRow.uri, root))).one()
 
     def fixity(self, root: str | None = None, limit: int = 2_000) -> Iterator[list[tuple[FileStat, str]]]:
@@ -444,7 +453,7 @@ class Catalog:
         query = _FIXITY if root is None else _FIXITY.where(at_or_below(LocationRow.uri, root))
         last = ""
         while True:
-            with self._read() as connection:
+            with self.reading() as connection:
                 rows = connection.execute(query.where(LocationRow.uri > last).order_by(LocationRow.uri).limit(limit))
                 some = [(FileStat(uri, size, mtime_ns), sha256) for uri, size, mtime_ns, sha256 in rows]
             if not some:
@@ -455,7 +464,7 @@ class Catalog:
     def fixity_at(self, uris: Sequence[str]) -> dict[str, tuple[FileStat, str]]:
         """The same of those of these uris that are present, by uri."""
         found: dict[str, tuple[FileStat, str]] = {}
-        with self._read() as connection:
+        with self.reading() as connection:
             for some in chunks(uris):
                 for uri, size, mtime_ns, sha256 in connection.execute(_FIXITY.where(LocationRow.uri.in_(some))):
                     found[uri] = FileStat(uri, size, mtime_ns), sha256
@@ -464,7 +473,7 @@ class Catalog:
     def copied(self) -> list[int]:
         """Ascending ids of the assets that have several present locations."""
         query = select(LocationRow.asset_id).where(LocationRow.present).group_by(LocationRow.asset_id)
-        with self._read() as connection:
+        with self.reading() as connection:
             return sorted(connection.scalars(query.having(func.count() > 1)))
 
     def perceptual_hashes(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -478,7 +487,7 @@ class Catalog:
         query = select(*columns).join(AssetRow, AssetRow.id == AppearanceRow.asset_id).where(present)
         query = query.where(AppearanceRow.version == APPEARANCE_VERSION).order_by(AppearanceRow.asset_id)
         blocks = [np.empty((0, 4), np.int64)]
-        with self._read() as connection, connection.execute(query.execution_options(yield_per=50_000)) as rows:
+        with self.reading() as connection, connection.execute(query.execution_options(yield_per=50_000)) as rows:
             blocks += [np.array([tuple(row) for row in some], np.int64) for some in rows.partitions()]
         table = np.concatenate(blocks)
         return table[:, 0], table[:, 1].astype(np.uint64), table[:, 2:].astype(np.int32)
@@ -486,12 +495,12 @@ class Catalog:
     def add_tags(self, tags: Mapping[int, Sequence[str]], source: TagSource) -> None:
         """Gives assets tags, by id, beside those that they have, in one transaction."""
         terms = [Term(asset_id, TAG, name) for asset_id, names in tags.items() for name in names]
-        with self._write() as connection:
+        with self.writing() as connection:
             add_terms(connection, terms, source)
 
     def remove_tags(self, asset_ids: Sequence[int], names: Sequence[str]) -> None:
         """Takes tags away that people gave; those that stand in the files stay."""
-        with self._write() as connection:
+        with self.writing() as connection:
             remove_tags(connection, asset_ids, names)
 
     def refusals(self, limit: int | None = None, after: str | None = None) -> list[Refusal]:
@@ -499,7 +508,7 @@ class Catalog:
         query = select(RefusalRow.__table__).order_by(RefusalRow.uri).limit(limit)
         if after is not None:
             query = query.where(RefusalRow.uri > after)
-        with self._read() as connection:
+        with self.reading() as connection:
             return [
                 Refusal(
                     FileStat(row.uri, row.size, row.mtime_ns),
@@ -520,7 +529,7 @@ class Catalog:
         query = query.join(LocationRow, LocationRow.id == ReplacementRow.location_id)
         query = query.where(LocationRow.present, ReplacementRow.asset_id != LocationRow.asset_id)
         latest_first = query.order_by(ReplacementRow.replaced_at.desc(), ReplacementRow.asset_id.desc())
-        with self._read() as connection:
+        with self.reading() as connection:
             for some in chunks(_possible(asset_ids)):
                 for asset_id, earlier in connection.execute(latest_first.where(LocationRow.asset_id.in_(some))):
                     if earlier not in found.setdefault(asset_id, []):
@@ -529,14 +538,14 @@ class Catalog:
 
     def unused(self, before: datetime) -> Unused:
         """What `prune` with the same moment would drop."""
-        with self._read() as connection:
+        with self.reading() as connection:
             return pruning.unused(connection, before)
 
     def unused_contents(self, before: datetime) -> Iterator[str]:
         """The sha256 of each asset that `prune` with the same moment would drop."""
         after = ""
         while True:
-            with self._read() as connection:
+            with self.reading() as connection:
                 some = pruning.unused_contents(connection, before, after)
             if not some:
                 return
@@ -550,13 +559,13 @@ class Catalog:
         Yields:
             the sha256 of those assets that have been dropped.
         """
-        with self._write() as connection:
+        with self.writing() as connection:
             left = pruning.drop_locations(connection, before)
         while left:
-            with self._write() as connection:
+            with self.writing() as connection:
                 left = pruning.drop_locations(connection, before)
         while True:
-            with self._write() as connection:
+            with self.writing() as connection:
                 dropped = pruning.drop_assets(connection, before)
             if not dropped:
                 return
@@ -565,14 +574,14 @@ class Catalog:
     def add_run(self, started: datetime, finished: datetime, report: Mapping[str, object]) -> None:
         """Remembers what a run of the indexer did; the latest thousand are kept."""
         row = {"started_at": started, "finished_at": finished, "report": json.dumps(report)}
-        with self._write() as connection:
+        with self.writing() as connection:
             run_id = connection.execute(insert(RunRow).returning(RunRow.id), row).scalar_one()
             connection.execute(delete(RunRow).where(RunRow.id <= run_id - _KEPT_RUNS))
 
     def last_run(self) -> Run | None:
         """The latest run of the indexer that came to its end."""
         query = select(RunRow.started_at, RunRow.finished_at, RunRow.report).order_by(RunRow.id.desc()).limit(1)
-        with self._read() as connection:
+        with self.reading() as connection:
             row = connection.execute(query).first()
         return row and Run(row.started_at, row.finished_at, json.loads(row.report))
 
@@ -586,7 +595,7 @@ class Catalog:
         has_tag = exists().where(
             AssetTermRow.asset_id == LocationRow.asset_id, AssetTermRow.term_id == TermRow.id, TermRow.kind == TAG
         )
-        with self._read() as connection:
+        with self.reading() as connection:
             locations, absent, away = connection.execute(select(present, gone, missing)).one()
             return Counts(
                 assets=connection.scalars(assets).one(),
@@ -600,7 +609,7 @@ class Catalog:
 
     def _dim(self, space_id: int) -> int:
         if space_id not in self._dims:
-            with self._read() as connection:
+            with self.reading() as connection:
                 dim = connection.scalar(select(SpaceRow.dim).where(SpaceRow.id == space_id))
             if dim is None:
                 raise CatalogError(f"The catalog has no space with the id '{space_id}'.")

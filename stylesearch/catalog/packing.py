@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from stylesearch.errors import EncoderError, SpaceMismatchError
+from stylesearch.errors import CatalogError, EncoderError, SpaceMismatchError
 
 
 def pack(vectors: Sequence[np.ndarray], dim: int) -> list[bytes]:
@@ -38,7 +38,16 @@ def pack(vectors: Sequence[np.ndarray], dim: int) -> list[bytes]:
 
 
 def unpack(data: Sequence[bytes], dim: int) -> np.ndarray:
-    """float32 (N, D), rows of unit length again."""
+    """float32 (N, D), rows of unit length again.
+
+    Raises:
+        CatalogError: a vector is not of this length, as where another program has changed the database.
+    """
+    if any(len(row) != 2 * dim for row in data):
+        raise CatalogError(
+            f"The catalog holds a vector that has not the {dim} numbers of its space. "
+            "Mend it with: stylesearch doctor --mend"
+        )
     block = np.frombuffer(b"".join(data), "<f2").astype(np.float32).reshape(len(data), dim)
     block /= np.linalg.norm(block, axis=1, keepdims=True)
     return block

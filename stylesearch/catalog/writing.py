@@ -100,7 +100,7 @@ def _lose(connection: Connection, root: str, missed: ColumnElement[bool], unrefu
     lost = and_(LocationRow.present, missed, at_or_below(LocationRow.uri, root))
     going = update(LocationRow).where(lost).values(present=False, missing_since=datetime.now(UTC))
     asset_ids = connection.scalars(going.returning(LocationRow.asset_id)).all()
-    _settle(connection, asset_ids)
+    settle(connection, asset_ids)
     connection.execute(delete(RefusalRow).where(unrefused, at_or_below(RefusalRow.uri, root)))
     return len(asset_ids)
 
@@ -118,7 +118,7 @@ def write(connection: Connection, space_id: int, scan_id: int, batch: Batch, pac
     _add_vectors(connection, space_id, {asset_ids[sha256]: data for sha256, data in packed.items()})
     _refuse(connection, scan_id, batch.refused)
     back = _see_again(connection, scan_id, batch.unchanged)
-    _settle(connection, {*(asset_id for _, asset_id in before.values()), *asset_ids.values(), *back})
+    settle(connection, {*(asset_id for _, asset_id in before.values()), *asset_ids.values(), *back})
 
 
 def _take_numbers(connection: Connection, count: int) -> int:
@@ -129,7 +129,7 @@ def _take_numbers(connection: Connection, count: int) -> int:
     return last - count + 1
 
 
-def _settle(connection: Connection, asset_ids: Iterable[int]) -> None:
+def settle(connection: Connection, asset_ids: Iterable[int]) -> None:
     """Restores the rule, for these assets, that a vector is live exactly while its asset has a present location."""
     for some in chunks(sorted(set(asset_ids))):
         query = select(LocationRow.asset_id).where(LocationRow.asset_id.in_(some), LocationRow.present)

@@ -1,13 +1,14 @@
-"""`backup` and `restore`: keeping a library."""
+"""`backup`, `restore` and `doctor`: keeping a library whole."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from stylesearch.cli.app import JsonOption, LibraryOption, app, examples, hint, print_json
+from stylesearch.cli.app import FAILED, JsonOption, LibraryOption, app, examples, hint, print_json
 
 
 @app.command(
@@ -59,6 +60,33 @@ def restore(
     else:
         typer.echo(f"Restored the library '{folder}' as it was at {found.made_at}.")
         typer.echo(f"See what is in it with: {hint('stylesearch status', library)}")
+
+
+@app.command(epilog=examples("stylesearch doctor", "stylesearch doctor --mend", "stylesearch doctor --json"))
+def doctor(
+    mend: Annotated[
+        bool, typer.Option("--mend", help="Mend what can be mended; otherwise nothing is changed.")
+    ] = False,
+    library: LibraryOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Look for drift between catalog, vector indexes and thumbnails. Exits with 1 where something stays wrong."""
+    from stylesearch.doctor import examine
+    from stylesearch.library import Library
+
+    with Library.open(library) as opened:
+        findings = list(examine(opened, mend=mend))
+    if as_json:
+        print_json([asdict(finding) for finding in findings])
+    else:
+        for finding in findings:
+            typer.echo(f"{finding.where}: {finding.message}{' Mended.' if finding.mended else ''}")
+        if not findings:
+            typer.echo("Nothing is wrong.")
+        elif any(finding.mendable and not finding.mended for finding in findings):
+            typer.echo(f"Mend it with: {hint('stylesearch doctor --mend', library)}")
+    if not all(finding.mended for finding in findings):
+        raise typer.Exit(FAILED)
 
 
 def _absolute(path: Path) -> Path:
