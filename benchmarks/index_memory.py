@@ -71,9 +71,8 @@ def main() -> int:
 
 def verdict(measured: dict[int, Measured]) -> int:
     """Prints what is not as it should be; the exit code."""
-    failed = [
-        f"{count:,} files take {one.peak / 1e6:,.0f} MB" for count, one in measured.items() if one.peak >= MOST_BYTES
-    ]
+    peaks = {count: one.peak for count, one in measured.items()}
+    failed = [f"{count:,} files take {peak / 1e6:,.0f} MB" for count, peak in peaks.items() if peak >= MOST_BYTES]
     failed += [
         f"a second run over {count:,} files deals with {one.second:,.0f} files/s"
         for count, one in measured.items()

@@ -32,6 +32,9 @@ from stylesearch.records import FileStat, Limits, Refusal
 # A decoder library may leak; a worker is replaced after so many files.
 FILES_PER_WORKER = 2_000
 
+# A worker may die of something else than its file: somebody kills it, or the system does because memory is short.
+TRIES = 2
+
 # What a worker may allocate beyond what it starts with: the file, and up to six copies of the picture at 4 bytes per
 # pixel (decoded, converted, blended, with one in hand for each of the widest kinds).
 BASE_MEMORY = 512 * 2**20
@@ -46,12 +49,14 @@ class Pending:
 
     Attributes:
         seconds: that it has kept a worker busy, once its result was asked for.
+        tries: how many workers were given it.
     """
 
     stat: FileStat
     pool: ProcessPool
     future: Future[tuple[Prepared | Refusal, float]]
     seconds: float = 0.0
+    tries: int = 1
 
     def wait(self, seconds: float) -> bool:
         """Whether the answer is there, waiting for it at most so long."""
@@ -111,16 +116,25 @@ class DecodeWorkers:
             pending.seconds = self._seconds
             error = ImageError("timeout", f"The decoder did not finish within {self._seconds:g} seconds.")
         except ProcessExpired as exc:
+            if pending.tries < TRIES:
+                return self._try_again(pending)
             error = ImageError("crashed", f"The decoder process died (exit code {exc.exitcode}).")
         except BrokenProcessPool:
             # An idle worker was killed from outside, which takes the pool down with it. That is no file's fault.
             self._renew(pending.pool)
-            return self.result(self.submit(stat))
+            return self._try_again(pending)
         except StyleSearchError:
             raise
         except Exception as exc:  # noqa: BLE001 - whatever one file brings out is recorded as its refusal
             error = ImageError("crashed", f"The decoder failed ({type(exc).__name__}: {exc}).")
         return refusal(stat, error, decoder=decoder_at(stat, self._limits))
+
+    def _try_again(self, pending: Pending) -> Prepared | Refusal:
+        again = self.submit(pending.stat)
+        again.tries = pending.tries + 1
+        result = self.result(again)
+        pending.seconds = again.seconds
+        return result
 
     def _schedule(self, stat: FileStat) -> Pending:
         arguments = (self._decode, stat, *self._arguments)

@@ -46,6 +46,10 @@ def failing_decode(stat: FileStat, preprocess: Preprocess, limits: Limits, thumb
     name = stat.uri.rpartition("/")[2]
     if name.startswith("crash"):
         os.kill(os.getpid(), signal.SIGSEGV)
+    died = Path(thumbnails, f"{name} has died")
+    if name.startswith("killed") and not died.exists():
+        died.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
     if name.startswith("hang"):
         time.sleep(600)
     if name.startswith("bloat"):

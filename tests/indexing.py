@@ -98,6 +98,21 @@ def contents(database: Path) -> dict[str, list[tuple[Any, ...]]]:
         connection.close()
 
 
+def children_of(pid: int, command: str) -> list[int]:
+    """Child processes (Linux) with this in their command line."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal():
+            try:
+                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+                line = (entry / "cmdline").read_bytes().decode(errors="replace")
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            if parent == pid and command in line:
+                found.append(int(entry.name))
+    return found
+
+
 @contextmanager
 def ordinary_user() -> Iterator[Path]:
     """A folder of the user who runs the test, whom permissions stop: root becomes nobody for this long."""

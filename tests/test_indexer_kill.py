@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
-from indexing import contents, open_bench
+from indexing import children_of, contents, open_bench
 
 PICTURES = 60
 KILLS = 5
@@ -33,11 +35,17 @@ def test_killed_runs_lose_nothing(tmp_path: Path) -> None:
         pictures = bench.pictures
     rng = random.Random(7)
     done = []
-    for _ in range(KILLS):
+    for number in range(KILLS):
         with start(killed, pictures) as process:
             assert process.stdout
             # An instant that depends on how far the run is, and then on a few milliseconds.
             for _ in range(rng.randint(1, 10)):
+                process.stdout.readline()
+            workers = children_of(process.pid, "spawn_main") if number % 2 else []
+            for worker in workers:  # which costs no file
+                with suppress(ProcessLookupError):
+                    os.kill(worker, signal.SIGKILL)
+            if workers:
                 process.stdout.readline()
             try:
                 process.wait(rng.random() * 0.03)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from fakes import failing_decode
-from indexing import SETTINGS, Bench, open_bench
+from indexing import SETTINGS, Bench, children_of, open_bench
 from pictures import encode
 from PIL import Image
 
@@ -47,6 +47,7 @@ def test_failing_decoders_cost_their_file(bench: Bench, monkeypatch: pytest.Monk
         "torch-is-absent.png",
         "inherited.png",
         "crash-too.png",
+        "killed by somebody else.png",
         first=20,
     )
     settings = replace(SETTINGS, workers=2, limits=Limits(max_pixels=20_000_000))
@@ -59,9 +60,10 @@ def test_failing_decoders_cost_their_file(bench: Bench, monkeypatch: pytest.Monk
         "bloat.png": "crashed",
         "bug.png": "crashed",
     }
-    assert (report.new, report.refused) == (22, 5)
+    assert (report.new, report.refused) == (23, 5)
     assert "MemoryError" in bench.refusals()["bloat.png"].message
-    assert all(refusal.sha256 for name, refusal in bench.refusals().items() if name in ("crash.png", "hang.png"))
+    lost = [bench.refusals()[name] for name in ("crash.png", "hang.png", "bug.png")]
+    assert all(refusal.sha256 and refusal.decoder == "bitmaps" for refusal in lost)
 
 
 def test_picture_that_needs_more_memory_than_a_worker_may_have(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -117,18 +119,3 @@ def test_main_script_needs_no_guard(bench: Bench) -> None:
     )
     result = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=60, check=False)
     assert (result.stdout.strip(), result.returncode) == ("1", 0), result.stderr
-
-
-def children_of(pid: int, command: str) -> list[int]:
-    """Child processes (Linux) with this in their command line."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdecimal():
-            try:
-                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-                line = (entry / "cmdline").read_bytes().decode(errors="replace")
-            except (FileNotFoundError, ProcessLookupError):
-                continue
-            if parent == pid and command in line:
-                found.append(int(entry.name))
-    return found
