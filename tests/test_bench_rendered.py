@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_indexer_workers import children_of
+from indexing import children_of
 
 from benchmarks.datasets import open_set
 from benchmarks.datasets.rendered import CONTENT_SEEDS, STYLE_SEEDS, RenderedSet, contents_of, labels

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from indexing import children_of
 from PIL import Image
 from studio import draw
-from test_indexer_workers import children_of
 
 PROGRAM = [sys.executable, "-m", "stylesearch"]
 
