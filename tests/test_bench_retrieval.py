@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from studio import SHAPES, STYLES, draw
 from typer.testing import CliRunner
 
 from benchmarks.datasets import open_set
-from benchmarks.ranking import OWN_CONTENT_LEFT_OUT, Labels, rank
+from benchmarks.ranking import LEAVE_ONE_OUT, OWN_CONTENT_LEFT_OUT, Labels, rank
 from benchmarks.report import write_report
 from benchmarks.retrieval import Config, Result, growth, run
 from benchmarks.retrieval.comparison import holm
@@ -113,7 +114,7 @@ def test_killed_run_goes_on_and_says_the_same(tmp_path: Path, monkeypatch: pytes
     assert summaries[0]["encoded"] < summaries[1]["encoded"] == 320
     one, other = (Result.from_json((out / "result.json").read_bytes(), out).reproducible() for out in (killed, whole))
     for each in (one, other):
-        del each["provenance"]["command"]
+        del each["provenance"]["command"], each["provenance"]["commit"]  # one may be made while this runs
     assert one == other
 
 
@@ -205,10 +206,50 @@ def test_cross_source_and_roles(drawn: Path, tmp_path: Path) -> None:
     found = run(config(tmp_path / "out", queries=str(drawn), gallery=str(other))).result
     (each,) = found.evaluations
     assert (each.protocol, each.label, each.queries, each.unanswerable) == ("cross_source", "studio → other", 24, 8)
+    assert {each.kind: len(each.names) for each in found.problems}["shared"] == 24
     queries = tmp_path / "queries.txt"
     queries.write_text("ink/disc-0.png\nmoss/ring-1.png\n")
     (each,) = run(config(tmp_path / "out", f"{drawn}#queries={queries}")).result.evaluations
     assert (each.protocol, each.queries, each.gallery) == ("query_gallery", 2, 30)
+
+
+def test_copies_in_another_set_answer_no_query(drawn: Path, tmp_path: Path) -> None:
+    """Whatever is in both sets must score as if it were one set."""
+    other = tmp_path / "copies"
+    shutil.copytree(drawn, other)
+    alone = run(config(tmp_path / "out", drawn, protocols=("leave_one_out",))).result
+    across = run(config(tmp_path / "out", queries=str(drawn), gallery=str(other))).result
+    assert alone.evaluations[0].scores == across.evaluations[0].scores
+
+    (other / "ink" / "disc-0.png").rename(other / "moss" / "moved.png")  # one picture, two styles
+    across = run(config(tmp_path / "out", queries=str(drawn), gallery=str(other))).result
+    assert (across.evaluations[0].queries, across.evaluations[0].gallery) == (31, 31)
+    problems = {each.kind: each for each in across.problems}
+    assert problems["conflicting_duplicate"].names == ("ink/disc-0.png",) and len(problems["shared"].names) == 31
+
+
+def test_what_cannot_be_asked_is_told_before_anything_is_encoded(drawn: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    arguments = ["bench", "retrieval", str(drawn), "--encoder", ENCODERS[0], "--out", str(out)]
+    for more, words in (
+        (["--fail-under", "stdio:p1=0.4"], "stdio"),
+        (["--protocol", "query_gallery"], "No set allows"),
+        (["--encoder", "nobody:v1"], "nobody"),
+    ):
+        told = CliRunner().invoke(app, [*arguments, *more])
+        assert told.exit_code in (1, 2) and words in told.stderr
+        assert not out.exists()
+
+
+def test_a_set_that_no_protocol_fits_is_named(drawn: Path, tmp_path: Path) -> None:
+    queries = tmp_path / "queries.txt"
+    queries.write_text("ink/disc-0.png\n")
+    sets = (str(drawn), f"split={drawn}#queries={queries}")
+    found = run(config(tmp_path / "out", *sets, protocols=("query_gallery",))).result
+    assert [each.set for each in found.evaluations] == ["split"]
+    assert [(each.where, each.kind) for each in found.problems if each.kind == "no_protocol"] == [
+        ("studio", "no_protocol")
+    ]
 
 
 def test_wrong_requests_are_told(drawn: Path, tmp_path: Path) -> None:
@@ -222,6 +263,8 @@ def test_wrong_requests_are_told(drawn: Path, tmp_path: Path) -> None:
     ):
         with pytest.raises(UsageError, match=words):
             run(config(tmp_path, drawn, **wrong))
+    with pytest.raises(UsageError, match="set is named twice"):
+        config(tmp_path, drawn, drawn)
     with pytest.raises(UsageError, match="NAME=SET"):
         run(config(tmp_path, drawn, f"studio={drawn}"))
     with pytest.raises(UsageError, match="No set"):
@@ -250,6 +293,17 @@ def test_growth_equals_the_mean_over_all_galleries() -> None:
                         nearest = np.where(allowed, vectors @ vectors[query], -np.inf).argmax()
                         right.append(styles[nearest] == styles[query])
                     assert expected[at, column] == pytest.approx(np.mean(right)), (ranking.protocol, size)
+
+
+def test_growth_of_an_encoder_that_sees_nothing_ends_at_its_precision() -> None:
+    styles = np.repeat(list("abcd"), 30)
+    vectors, own = np.tile(np.array([0.6, 0.8], np.float32), (120, 1)), np.arange(120)
+    labels = Labels(styles)
+    for depth in (5, 100):  # the right answers of b, c and d lie behind 30, 60 and 90 equal ones
+        (ranking,) = rank(vectors, labels, vectors, labels, own_rows=own, protocols=[LEAVE_ONE_OUT], depth=depth)
+        ahead = growth.styles_ahead(ranking, vectors, labels, vectors, labels, own)
+        assert ahead.tolist() == np.repeat(np.arange(4), 30).tolist()
+        assert growth.expected_precision(ahead, 4)[:, -1].mean() == 0.25
 
 
 def test_holm_on_a_worked_example() -> None:

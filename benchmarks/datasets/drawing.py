@@ -67,7 +67,7 @@ def draw_rendered(
                 progress(done, total)
     except OSError as exc:
         raise UsageError(
-            f"'{own}' cannot be written ({exc.strerror or exc}). Make room, or name another folder for what is drawn; "
+            f"'{own}' cannot be written ({exc.strerror or exc}). Make room, or name another folder with: --cache DIR; "
             "the same command goes on where it stopped."
         ) from exc
     rows = labels(wanted, range(wanted.styles))

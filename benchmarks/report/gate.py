@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from benchmarks.report.definitions import METRICS
@@ -88,6 +88,13 @@ def parse_floor(text: str) -> Floor:
     return Floor(text, found["set"], metric, int(found["k"]) if found["k"] else None, share)
 
 
+def check_sets(floors: Sequence[Floor], names: Collection[str]) -> None:
+    """Raises UsageError for a floor that speaks of a set which is not among the names."""
+    for floor in floors:
+        if floor.set is not None and floor.set not in names:
+            raise UsageError(f"'{floor.text}' speaks of the set '{floor.set}'. There are: {', '.join(sorted(names))}.")
+
+
 def judge(result: Result, floors: Sequence[Floor]) -> list[Verdict]:
     """Every encoder, by cosine, under every protocol of the sets that a floor speaks of.
 
@@ -96,12 +103,9 @@ def judge(result: Result, floors: Sequence[Floor]) -> list[Verdict]:
     """
     verdicts = []
     plain = [each for each in result.evaluations if not each.csls]
+    check_sets(floors, {name for each in plain for name in (each.set, each.label)})
     for floor in floors:
-        some = [each for each in plain if floor.set in (None, each.set, each.label)]
-        if not some:
-            names = ", ".join(dict.fromkeys(each.set for each in plain))
-            raise UsageError(f"'{floor.text}' speaks of the set '{floor.set}'. There are: {names}.")
-        for each in some:
+        for each in (one for one in plain if floor.set in (None, one.set, one.label)):
             score = each.score(floor.metric, floor.k)
             if score is None and each.scores:
                 raise UsageError(f"'{floor.text}': nothing was measured at {floor.k}. Add: --k {floor.k}")

@@ -175,6 +175,7 @@ def _write(folder: Path, start: int, shard: _Shard) -> None:
         partial.write_bytes(data)
         partial.replace(folder / f"{start:08d}-{hashlib.sha256(data).hexdigest()}.safetensors")
     except OSError as exc:
+        partial.unlink(missing_ok=True)
         raise UsageError(
             f"'{folder}' cannot be written ({exc.strerror}). Name another folder with: --out DIR, or make room; "
             "the same command goes on where it stopped."

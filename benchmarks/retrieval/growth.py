@@ -12,6 +12,7 @@ import numpy as np
 
 from benchmarks.ranking import Labels, Ranking
 
+TIE = 1e-6  # cosines closer than this are of equal pictures: the products are in float32
 _BLOCK = 512  # queries at a time
 
 
@@ -72,8 +73,14 @@ def styles_ahead(
         if ranking.protocol.leave_content_out:
             cosines[_same_content(query_labels, rows, gallery_labels)] = -np.inf
         best = np.maximum.reduceat(cosines[:, order], starts, axis=1)
-        own = best[np.arange(len(some)), codes[_first_of(query_labels.styles[rows], gallery_labels.styles)]]
-        ahead[some] = (best > own[:, None]).sum(1)
+        style = codes[_first_of(query_labels.styles[rows], gallery_labels.styles)]
+        own = best[np.arange(len(some)), style][:, None]
+        ahead[some] = (best > own + TIE).sum(1)
+        level = np.abs(best - own) <= TIE
+        for at in np.flatnonzero(level.sum(1) > 1):  # of equal pictures the lower row comes first
+            near = codes[np.abs(cosines[at] - own[at]) <= TIE]
+            before = near[: int((near == style[at]).argmax())]
+            ahead[some[at]] += len(np.unique(before[level[at, before]]))
     return ahead
 
 

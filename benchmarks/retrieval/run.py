@@ -8,7 +8,7 @@ vectors are compared as the encoders give them, and CSLS, where it is asked for,
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import product
@@ -16,14 +16,14 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.approximation import losses
+from benchmarks.approximation import default_ways, losses
 from benchmarks.datasets import StyleSet, open_set
-from benchmarks.datasets.base import listed
 from benchmarks.machine import commit, machine, versions
 from benchmarks.ranking import DEPTH, rank
 from benchmarks.retrieval.comparison import differences
 from benchmarks.retrieval.embeddings import Embedded, embed_set
 from benchmarks.retrieval.examples import choose_examples
+from benchmarks.retrieval.per_query import PerQuery
 from benchmarks.retrieval.results import (
     Approximation,
     EncoderInfo,
@@ -36,7 +36,8 @@ from benchmarks.retrieval.results import (
     Trouble,
 )
 from benchmarks.retrieval.scoring import Measured, measure
-from benchmarks.retrieval.tasks import PROTOCOLS, Side, Task, across, within
+from benchmarks.retrieval.tasks import PROTOCOL_NEEDS, PROTOCOLS, Side, Task, across, within
+from benchmarks.retrieval.troubles import doubts, not_asked, refused, shared
 from benchmarks.similarity import nearest_cosines
 from stylesearch.encoders import load_encoder
 from stylesearch.encoders.base import Encoder
@@ -58,7 +59,7 @@ class Config:
         sets: specs for `open_set`; each is ranked against itself.
         queries, gallery: specs of two sets, of which one is asked and the other answers; None: neither.
         out: folder for embeddings.
-        protocols: names of some of `benchmarks.tasks.PROTOCOLS`; None: all that the data allows.
+        protocols: names of some of `benchmarks.retrieval.tasks.PROTOCOLS`; None: all that the data allows.
         ks: depths of the metrics; 1 and 10 are always among them.
         csls: also rank by CSLS.
         approximate: also measure what approximate search loses.
@@ -88,6 +89,8 @@ class Config:
             raise UsageError("No encoder is named. Name one with: --encoder compact:v1")
         if len(set(self.encoders)) < len(self.encoders):
             raise UsageError(f"An encoder is named twice: {', '.join(self.encoders)}.")
+        if len(set(self.sets)) < len(self.sets):
+            raise UsageError(f"A set is named twice: {printable(', '.join(self.sets))}.")
         if (self.queries is None) != (self.gallery is None):
             raise UsageError("--queries and --gallery go together: one set is asked, the other answers.")
         if not self.sets and self.queries is None:
@@ -112,11 +115,18 @@ class Run:
 
     result: Result
     sets: dict[str, StyleSet]
-    measured: tuple[Measured, ...]
+    measured: tuple[PerQuery, ...]
 
 
-def run(config: Config, progress: Progress | None = None) -> Run:
+def run(
+    config: Config, progress: Progress | None = None, *, check: Callable[[Collection[str]], None] | None = None
+) -> Run:
     """Measures every encoder on every set.
+
+    Args:
+        config: what to measure.
+        progress: see `Progress`.
+        check: called with the names of all tasks before anything is encoded; what it raises ends the run.
 
     Raises:
         UsageError: a set cannot be opened, or what is asked for cannot be.
@@ -124,17 +134,21 @@ def run(config: Config, progress: Progress | None = None) -> Run:
     """
     started, begun = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
     tell = progress or (lambda what, done, total: None)
+    encoders = _load_encoders(config)
     sets = _open_sets(config, tell)
-    by_spec = dict(zip(_specs(config), sets, strict=True))
-    encoders = [load_encoder(name) for name in config.encoders]
+    asked = _tasks(config, dict(zip(_specs(config), sets, strict=True)))
+    if check:
+        check({name for task in asked for name in task.names})
     usable, refusals, speeds, encoded = _encode_all(config, encoders, sets, tell)
-    tasks = _tasks(config, by_spec, usable)
+    tasks = [task.among(usable) for task in asked]
     measured, examples = _score_all(config, encoders, tasks, tell)
     problems = [
         Trouble(each.name, problem.kind, problem.message, tuple(map(printable, problem.names)))
         for each in sets
         for problem in each.select(usable[each.name].tolist()).problems
     ]
+    problems += [trouble for task in tasks for trouble in shared(task)]
+    problems += not_asked(sets, tasks, config.protocols)
     result = Result(
         Provenance(config.command, commit(), machine(), versions(), config.seed, config.resamples, NEIGHBOURS),
         tuple(_set_info(each) for each in sets),
@@ -145,7 +159,7 @@ def run(config: Config, progress: Progress | None = None) -> Run:
         differences(measured, resamples=config.resamples, seed=config.seed),
         examples,
         tuple(_approximations(config, encoders, [Side(each, usable[each.name]) for each in sets], tell)),
-        tuple(dict.fromkeys((*problems, *refusals, *_doubts(measured)))),
+        tuple(dict.fromkeys((*problems, *refusals, *doubts(measured)))),
         Times(started, round(time.monotonic() - begun, 1), encoded, speeds),
     )
     return Run(result, {each.name: each for each in sets}, tuple(measured))
@@ -154,6 +168,14 @@ def run(config: Config, progress: Progress | None = None) -> Run:
 def _specs(config: Config) -> tuple[str, ...]:
     pair = [spec for spec in (config.queries, config.gallery) if spec is not None]
     return tuple(dict.fromkeys((*config.sets, *pair)))
+
+
+def _load_encoders(config: Config) -> list[Encoder]:
+    encoders = [load_encoder(name) for name in config.encoders]
+    names = [encoder.name for encoder in encoders]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise UsageError(f"Two of the encoders are '{twice[0]}': {', '.join(config.encoders)}.")
+    return encoders
 
 
 def _open_sets(config: Config, tell: Progress) -> list[StyleSet]:
@@ -187,7 +209,7 @@ def _encode_all(
             encoded += embedded.encoded
             rate = float(np.median(embedded.rates)) if embedded.rates else 0.0
             speeds.append(EncodeSpeed(encoder.name, pictures.name, len(pictures), rate))
-            refusals += _refusals(encoder, pictures, embedded)
+            refusals += refused(encoder, pictures, embedded)
     return {name: np.flatnonzero(rows) for name, rows in usable.items()}, refusals, tuple(speeds), encoded
 
 
@@ -201,40 +223,20 @@ def _embed(config: Config, encoder: Encoder, pictures: StyleSet, tell: Progress)
     )
 
 
-def _refusals(encoder: Encoder, pictures: StyleSet, embedded: Embedded) -> Iterator[Trouble]:
-    """What cannot be decoded is told in the same words for every encoder, and so once."""
-    what = {"unreadable": "Cannot be decoded", "no_vector": f"{encoder.name} gives no vector"}
-    for kind, words in what.items():
-        rows = {row: why for row, (each, why) in embedded.refused.items() if each == kind}
-        if rows:
-            names = [pictures.names[row] for row in rows]
-            message = (
-                f"{words}: {listed(names)} ({next(iter(rows.values())).rstrip('.')}). "
-                "Left out for every encoder, so that all rank the same pictures."
-            )
-            yield Trouble(pictures.name, kind, message, tuple(map(printable, names)))
-
-
-def _tasks(config: Config, by_spec: dict[str, StyleSet], usable: dict[str, np.ndarray]) -> list[Task]:
-    candidates = [
-        within(pictures, usable[pictures.name], config.protocols)
-        for pictures in (by_spec[spec] for spec in config.sets)
-    ]
+def _tasks(config: Config, by_spec: dict[str, StyleSet]) -> list[Task]:
+    candidates = [within(by_spec[spec], config.protocols) for spec in config.sets]
     if config.queries is not None and config.gallery is not None:
-        candidates.append(across(by_spec[config.queries], by_spec[config.gallery], usable, config.protocols))
+        candidates.append(across(by_spec[config.queries], by_spec[config.gallery], config.protocols))
     tasks = [task for task in candidates if task.protocols]
     if not tasks:
-        raise UsageError(
-            f"No set allows the protocol {' or '.join(config.protocols or ())}. own_content_left_out needs contents, "
-            "query_gallery a set with roles, cross_source --queries and --gallery."
-        )
+        raise UsageError(f"No set allows the protocol {' or '.join(config.protocols or ())}. {PROTOCOL_NEEDS}")
     return tasks
 
 
 def _score_all(
     config: Config, encoders: Sequence[Encoder], tasks: Sequence[Task], tell: Progress
-) -> tuple[list[Measured], tuple[Example, ...]]:
-    measured: list[Measured] = []
+) -> tuple[list[PerQuery], tuple[Example, ...]]:
+    measured: list[PerQuery] = []
     examples: list[Example] = []
     steps = iter(range(len(tasks) * len(encoders)))
     for task in tasks:
@@ -242,7 +244,7 @@ def _score_all(
         for encoder in encoders:
             tell("Ranking and scoring", next(steps), len(tasks) * len(encoders))
             found += _measured(config, encoder, task)
-        measured += found
+        measured += [each.values_alone for each in found]
         for protocol in task.protocols:
             some = [each for each in found if each.evaluation.protocol == protocol.name and not each.evaluation.csls]
             examples += choose_examples(task, some)
@@ -296,12 +298,23 @@ def _approximations(
 ) -> Iterator[Approximation]:
     if not config.approximate:
         return
-    for done, (side, encoder) in enumerate(product(sides, encoders)):
-        tell("Approximate search", done, len(sides) * len(encoders))
-        if len(np.unique(side.labels.styles)) < len(side):  # else no query has an answer
-            rows = losses(_vectors(config, encoder, side), side.labels.styles, seed=config.seed)
-            yield from (Approximation(encoder.name, side.pictures.name, loss) for loss in rows)
-    tell("Approximate search", len(sides) * len(encoders), len(sides) * len(encoders))
+    jobs = [
+        (side, encoder, default_ways(len(side), encoder.dim))
+        for side, encoder in product(sides, encoders)
+        if len(np.unique(side.labels.styles)) < len(side)  # else no query has an answer
+    ]
+    total = sum(len({"exact", *ways}) for _, _, ways in jobs)
+    begun = iter(range(total))
+    for side, encoder, ways in jobs:
+        rows = losses(
+            _vectors(config, encoder, side),
+            side.labels.styles,
+            ways=ways,
+            seed=config.seed,
+            progress=lambda way: tell("Approximate search", next(begun), total),
+        )
+        yield from (Approximation(encoder.name, side.pictures.name, loss) for loss in rows)
+    tell("Approximate search", total, total)
 
 
 def _set_info(pictures: StyleSet) -> SetInfo:
@@ -314,25 +327,3 @@ def _set_info(pictures: StyleSet) -> SetInfo:
         pictures.digest,
         pictures.licence,
     )
-
-
-def _doubts(measured: Sequence[Measured]) -> Iterator[Trouble]:
-    """Evaluations whose number must not be read as it stands."""
-    for each in (entry.evaluation for entry in measured if not entry.evaluation.csls):
-        where, score = f"{each.encoder} on {each.label}, {each.protocol}", each.score("precision", 1)
-        if each.unanswerable:
-            yield Trouble(
-                each.label,
-                "unanswerable",
-                f"{each.unanswerable:,} of {each.unanswerable + each.queries:,} queries have no possible answer under "
-                f"{each.protocol}; they are in no score.",
-            )
-        if score is None:
-            yield Trouble(each.label, "no_score", f"No query has a possible answer under {each.protocol}: no score.")
-        elif score.low is not None and score.chance is not None and score.low <= score.chance < 1:
-            yield Trouble(
-                where,
-                "chance",
-                f"P@1 of {100 * score.value:.1f} % cannot be told from chance ({100 * score.chance:.1f} %). Either the "
-                "encoder does not see these styles, or the labels do not fit the pictures.",
-            )

@@ -53,9 +53,7 @@ def retrieval(
     encoder: Annotated[
         list[str] | None, typer.Option("--encoder", "-e", help="Encoder under test. Repeat for several.")
     ] = None,
-    out: Annotated[Path, typer.Option(help="Folder for the report; embeddings are kept in it.")] = Path(
-        "stylesearch-bench"
-    ),
+    out: Annotated[Path, typer.Option(help="Folder for the report; embeddings are kept in it.")] = DEFAULT_OUT,
     queries: Annotated[str | None, typer.Option(metavar="SET", help="This set asks, and --gallery answers.")] = None,
     gallery: Annotated[str | None, typer.Option(metavar="SET", help="The set that answers --queries.")] = None,
     protocol: Annotated[
@@ -84,8 +82,12 @@ def retrieval(
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Of the resampling.")] = 0,
+    cache: Annotated[
+        Path | None, typer.Option(help="Folder for rendered sets.", show_default="the user's cache folder")
+    ] = None,
     workers: Annotated[
-        int | None, typer.Option(help="Threads that decode.", min=1, show_default="one for each core")
+        int | None,
+        typer.Option(help="Threads that decode, processes that draw.", min=1, show_default="one for each core"),
     ] = None,
     browser: Annotated[bool, typer.Option("--open", help="Open the report in a browser.")] = False,
     as_json: JsonOption = False,
@@ -96,7 +98,7 @@ def retrieval(
     """
     from benchmarks.report import RESULT, write_report
     from benchmarks.report.baseline import compare, read_baseline
-    from benchmarks.report.gate import judge, parse_floor
+    from benchmarks.report.gate import check_sets, judge, parse_floor
     from benchmarks.retrieval import Config, run
     from stylesearch.settings import Settings
 
@@ -112,12 +114,13 @@ def retrieval(
         csls=csls,
         approximate=approximate,
         seed=seed,
+        cache=cache,
         workers=workers or Settings.from_environment().workers,
         command=shlex.join(["stylesearch", *sys.argv[1:]]),
     )
     earlier = read_baseline(baseline) if baseline else None
     with _bars(hidden=as_json) as tell, _told_how_to_go_on():
-        found = run(config, tell)
+        found = run(config, tell, check=lambda names: check_sets(floors, names))
         verdicts = judge(found.result, floors)
         comparison = compare(found.result, found.measured, earlier, seed=seed) if earlier else None
         tell("Writing the report", 0, 1)
