@@ -86,6 +86,16 @@ def test_page_in_a_browser(made: tuple[Run, Path]) -> None:
             context.close()
 
 
+def test_a_set_may_be_called_like_a_colour(made: tuple[Run, Path], tmp_path: Path) -> None:
+    """Plots are drawn in colours that stand for others; names are left alone."""
+    result = made[0].result
+    names = ("#0102ff", "#010203")
+    renamed = [replace(result.evaluations[0], set=name, gallery_set=name) for name in names]
+    text = page(replace(result, evaluations=tuple(renamed), differences=(), examples=()), None, None, ())
+    svg = text[text.index("<svg") :]
+    assert "#0102ff" in svg and "#010203" in svg and "var(--series-0)" in svg
+
+
 def test_page_without_pictures_holds_none(made: tuple[Run, Path]) -> None:
     text = page(made[0].result, None, None, ())
     assert "data:image" not in text and 'id="pictures"' not in text

@@ -238,4 +238,5 @@ def _for_the_page(svg: str) -> str:
     svg = re.sub(r'<g id="[^"]*"', "<g", svg)  # would be there twice with two plots in a page
     svg = re.sub(r"<style.*?</style>", "", svg, flags=re.DOTALL)
     svg = re.sub(r"font-family: [^;\"]*; ", "", svg)
-    return re.sub("#0102[0-9a-f]{2}", lambda found: f"var({_VARIABLES[found[0]]})", svg).replace("xlink:href", "href")
+    colours = f"(?<=: )(?:{'|'.join(_VARIABLES)})"  # in a style, and not in a name
+    return re.sub(colours, lambda found: f"var({_VARIABLES[found[0]]})", svg).replace("xlink:href", "href")
