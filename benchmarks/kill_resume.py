@@ -66,7 +66,7 @@ def compare(folder: Path, files: int, kills: int, rng: random.Random, encoder: s
     draw_files(pictures, files)
     write_bad_files(pictures)
     Library.create(whole, encoder=encoder).close()
-    Library.create(killed, encoder=encoder, catalog=server and server.url).close()
+    Library.create(killed, encoder=encoder, catalog=server.url if server else None).close()
     started = time.monotonic()
     _child(whole, pictures).communicate()
     print(f"uninterrupted: {files:,} files in {time.monotonic() - started:.1f} s", flush=True)
