@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import datetime
-from itertools import islice
+from itertools import groupby, islice
 from typing import Self, cast
 
 import numpy as np
@@ -16,6 +16,7 @@ from sqlalchemy import (
     Connection,
     Engine,
     and_,
+    bindparam,
     case,
     delete,
     exists,
@@ -38,11 +39,12 @@ from stylesearch.catalog.describing import (
 )
 from stylesearch.catalog.engine import connect, mapped_errors, openable, parse_url
 from stylesearch.catalog.packing import pack, unpack
-from stylesearch.catalog.selection import at_or_below, chunks, matching
+from stylesearch.catalog.selection import among, at_or_below, chunks, matching
 from stylesearch.catalog.tables import (
     AppearanceRow,
     AssetRow,
     AssetTermRow,
+    CounterRow,
     HistoryRow,
     LocationRow,
     RefusalRow,
@@ -79,6 +81,7 @@ from stylesearch.records import (
 
 _NO_FILTERS = Filters()
 _KEPT_RUNS = 1_000
+_STATE = select(CounterRow.value).where(CounterRow.name == "state")
 _FIXITY = (
     select(LocationRow.uri, LocationRow.size, LocationRow.mtime_ns, AssetRow.sha256)
     .join(AssetRow, AssetRow.id == LocationRow.asset_id)
@@ -96,6 +99,8 @@ class Catalog:
     def __init__(self, engine: Engine, url: URL) -> None:
         self._engine = engine
         self._writer = engine.execution_options(writes=True)
+        self._single = engine.execution_options(single=True)
+        self._counts: tuple[int, Counts] | None = None  # and the state that they are of
         self._url = url
         self._dims: dict[int, int] = {}
 
@@ -138,6 +143,12 @@ class Catalog:
         """A transaction that sees one state of the database; for the modules of this package."""
         with mapped_errors(self._url), self._engine.connect() as connection:
             yield connection
+
+    def state(self) -> int:
+        """A number that is another one after every write, by whatever process: what was read at the same number still
+        holds."""
+        with mapped_errors(self._url), self._single.connect() as connection:
+            return connection.scalars(_STATE).one()
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
@@ -284,10 +295,10 @@ class Catalog:
         refused = select(RefusalRow.uri, RefusalRow.size, RefusalRow.mtime_ns)
         with self.reading() as connection:
             for some in chunks(uris):
-                for row in connection.execute(located.where(LocationRow.uri.in_(some))):
+                for row in connection.execute(located.where(among(connection, LocationRow.uri, some))):
                     stat = FileStat(row.uri, row.size, row.mtime_ns)
                     files[row.uri] = KnownFile(stat, row.asset_id, row.has_vector, row.present, row.described)
-                for uri, size, mtime_ns in connection.execute(refused.where(RefusalRow.uri.in_(some))):
+                for uri, size, mtime_ns in connection.execute(refused.where(among(connection, RefusalRow.uri, some))):
                     files[uri] = KnownFile(FileStat(uri, size, mtime_ns), asset_id=None, has_vector=False)
         return files
 
@@ -387,7 +398,7 @@ class Catalog:
 
     def assets(self, ids: Iterable[int]) -> dict[int, Asset]:
         """The assets by id, with their present paths; unknown ids are left out."""
-        with self.reading() as connection:
+        with mapped_errors(self._url), self._single.connect() as connection:
             return _assets(connection, _possible(ids))
 
     def details(self, ids: Iterable[int]) -> dict[int, Details]:
@@ -586,7 +597,13 @@ class Catalog:
         return row and Run(row.started_at, row.finished_at, json.loads(row.report))
 
     def counts(self) -> Counts:
-        """Totals; see `Counts`."""
+        """Totals; see `Counts`. They are counted again where something was written since the last time."""
+        state = self.state()
+        if self._counts is None or self._counts[0] != state:
+            self._counts = state, self._counted()
+        return self._counts[1]
+
+    def _counted(self) -> Counts:
         present = func.count(case((LocationRow.present, 1)))
         gone = func.count(case((not_(LocationRow.present), 1)))
         missing = func.count(case((and_(LocationRow.present, LocationRow.missing_since.is_not(None)), 1)))
@@ -639,14 +656,20 @@ def _history(connection: Connection, sequence: int) -> str:
 
 def _assets(connection: Connection, ids: Sequence[int]) -> dict[int, Asset]:
     assets: dict[int, Asset] = {}
-    columns = select(AssetRow.id, AssetRow.sha256, AssetRow.size, AssetRow.format, AssetRow.width, AssetRow.height)
-    located = select(LocationRow.asset_id, LocationRow.uri).where(LocationRow.present)
     for some in chunks(ids):
-        paths: dict[int, list[str]] = {}
-        reachable_first = LocationRow.missing_since.is_not(None)
-        newest_first = located.order_by(reachable_first, LocationRow.scan_id.desc(), LocationRow.uri)
-        for asset_id, uri in connection.execute(newest_first.where(LocationRow.asset_id.in_(some))):
-            paths.setdefault(asset_id, []).append(path_of_uri(uri))
-        for row in connection.execute(columns.where(AssetRow.id.in_(some))):
-            assets[row.id] = Asset(*row, paths=tuple(paths.get(row.id, ())))
+        for (asset_id, *columns), rows in groupby(connection.execute(_LOCATED, {"ids": some}), lambda row: row[:6]):
+            paths = tuple(path_of_uri(row.uri) for row in rows if row.uri is not None)
+            assets[asset_id] = Asset(asset_id, *columns, paths=paths)
     return assets
+
+
+# Built once: to build it costs more than to run it.
+_LOCATED = (
+    select(
+        *(AssetRow.id, AssetRow.sha256, AssetRow.size, AssetRow.format, AssetRow.width, AssetRow.height),
+        LocationRow.uri,
+    )
+    .outerjoin(LocationRow, and_(LocationRow.asset_id == AssetRow.id, LocationRow.present))
+    .where(AssetRow.id.in_(bindparam("ids", expanding=True)))
+    .order_by(AssetRow.id, LocationRow.missing_since.is_not(None), LocationRow.scan_id.desc(), LocationRow.uri)
+)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import unicodedata
 from collections.abc import Generator, Iterator, Sequence
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, or_, select
+from sqlalchemy import ARRAY, ColumnElement, Connection, Select, Text, and_, any_, func, literal, or_, select
 from sqlalchemy.orm import InstrumentedAttribute
 
 from stylesearch.catalog.globs import compile_globs, folder_of_glob
@@ -25,6 +26,15 @@ def chunks(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
     """The items in stretches that fit into one IN list."""
     for start in range(0, len(items), _CHUNK):
         yield items[start : start + _CHUNK]
+
+
+def among(connection: Connection, column: InstrumentedAttribute[str], texts: Sequence[str]) -> ColumnElement[bool]:
+    """That the column is one of these texts; what IN says, with one parameter for all, since a statement with
+    thousands takes longer to write down than to run."""
+    if connection.dialect.name == "sqlite":
+        listed = func.json_each(json.dumps(texts, ensure_ascii=False)).table_valued("value")
+        return column.in_(select(listed.c.value))
+    return column == any_(literal(texts, ARRAY(Text)))
 
 
 def bounds(folder: str) -> tuple[str, str]:
@@ -78,10 +88,10 @@ def _wanted(filters: Filters) -> Iterator[Select[Any]]:
             within = or_(*(TermRow.folded.contains(folded(word), autoescape=True) for word in words))
             yield _having(TermRow.kind == kind, within)
     first, last = filters.years
-    if first is not None:
-        yield select(MetadataRow.asset_id).where(MetadataRow.year >= first)
-    if last is not None:
-        yield select(MetadataRow.asset_id).where(MetadataRow.year <= last)
+    years = [MetadataRow.year >= first] if first is not None else []
+    years += [MetadataRow.year <= last] if last is not None else []
+    if years:
+        yield select(MetadataRow.asset_id).where(*years)
     if filters.generated:
         yield _generated()
 

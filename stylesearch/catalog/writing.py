@@ -34,7 +34,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import InstrumentedAttribute
 
 from stylesearch.catalog.describing import describe
-from stylesearch.catalog.selection import at_or_below, chunks
+from stylesearch.catalog.selection import among, at_or_below, chunks
 from stylesearch.catalog.tables import (
     AssetRow,
     Base,
@@ -50,10 +50,17 @@ from stylesearch.catalog.tables import (
 )
 from stylesearch.records import Batch, IndexedFile, Refusal, Space
 
+_IS_SEQUENCE = CounterRow.name == "sequence"
+
 
 def lock(connection: Connection) -> None:
-    """Waits until no other transaction writes; SQLite's own lock, taken by BEGIN IMMEDIATE, already did."""
-    connection.execute(select(CounterRow.value).with_for_update())
+    """Waits until no other transaction writes, and gives the catalog a new state.
+
+    On SQLite BEGIN IMMEDIATE has waited already. The state is drawn and not counted: a catalog that was restored from a
+    backup, and has been written to since, is never taken for the one that it was before.
+    """
+    drawn = secrets.randbits(63)
+    connection.execute(update(CounterRow).where(CounterRow.name == "state").values(value=drawn))
 
 
 def add_space(connection: Connection, space: Space) -> None:
@@ -123,7 +130,7 @@ def write(connection: Connection, space_id: int, scan_id: int, batch: Batch, pac
 
 def _take_numbers(connection: Connection, count: int) -> int:
     """The first of `count` fresh sequence numbers, which are marked in the history."""
-    taken = update(CounterRow).values(value=CounterRow.value + count).returning(CounterRow.value)
+    taken = update(CounterRow).where(_IS_SEQUENCE).values(value=CounterRow.value + count).returning(CounterRow.value)
     last = connection.execute(taken).scalar_one()
     connection.execute(insert(HistoryRow), {"sequence": last, "token": secrets.token_hex(8)})
     return last - count + 1
@@ -146,7 +153,7 @@ def _turn(connection: Connection, asset_ids: Sequence[int], live: bool) -> None:
         .where(VectorRow.asset_id.in_(asset_ids), VectorRow.live.is_(not live))
         .subquery()
     )
-    last = literal(connection.scalars(select(CounterRow.value)).one(), BigInteger)
+    last = literal(connection.scalars(select(CounterRow.value).where(_IS_SEQUENCE)).one(), BigInteger)
     turned = connection.execute(
         update(VectorRow)
         .where(VectorRow.asset_id == turning.c.asset_id, VectorRow.space_id == turning.c.space_id)
@@ -322,10 +329,10 @@ def _see_again(connection: Connection, scan_id: int, uris: Sequence[str]) -> Col
     back: set[int] = set()
     refused = exists().where(RefusalRow.uri == LocationRow.uri)
     for some in chunks(uris):
-        gone = and_(LocationRow.uri.in_(some), not_(LocationRow.present), not_(refused))
+        gone = and_(among(connection, LocationRow.uri, some), not_(LocationRow.present), not_(refused))
         back.update(connection.scalars(select(LocationRow.asset_id).where(gone)))
         connection.execute(update(LocationRow).where(gone).values(present=True))
         for table, found in ((LocationRow, {"missing_since": None}), (RefusalRow, {})):
-            seen = update(table).where(table.uri.in_(some), table.scan_id < scan_id)
+            seen = update(table).where(among(connection, table.uri, some), table.scan_id < scan_id)
             connection.execute(seen.values(scan_id=scan_id, **found))
     return back
