@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import threading
+import uuid
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -14,6 +17,10 @@ from stylesearch.vectors.base import Neighbours, VectorIndex
 from stylesearch.vectors.exact import ExactIndex
 from stylesearch.vectors.faiss_index import FaissIndex
 from stylesearch.vectors.qdrant_index import QdrantIndex
+from stylesearch.vectors.qdrant_server import QdrantServerIndex, Server
+
+# Of the client that plays the server.
+pytestmark = pytest.mark.filterwarnings("ignore:Local mode performs exact")
 
 DIM = 24
 
@@ -21,11 +28,39 @@ DIM = 24
 MODULES = {FaissIndex: "faiss", QdrantIndex: "qdrant_edge"}
 
 
-@pytest.fixture(params=[ExactIndex, FaissIndex, QdrantIndex])
+# Qdrant's client can play the server in this process, by comparing all vectors. A real one is tested where it is named.
+SERVERS = [":memory:", *filter(None, [os.environ.get("STYLESEARCH_TEST_QDRANT_URL")])]
+
+
+def on_server(location: str) -> tuple[Any, list[QdrantServerIndex]]:
+    """An engine, a function from the length of a vector to an empty index; and the indexes that it has made."""
+    made: list[QdrantServerIndex] = []
+    name, key = f"test-{uuid.uuid4().hex}", os.environ.get("STYLESEARCH_TEST_QDRANT_API_KEY", "")
+
+    def new(dim: int) -> QdrantServerIndex:
+        if location == ":memory:":
+            client = pytest.importorskip("qdrant_client").QdrantClient(location)
+            made.append(QdrantServerIndex.new(Server("http://none", name), str(len(made)), dim, client=client))
+        else:
+            made.append(QdrantServerIndex.new(Server.parse(f"{location}/{name}", key), str(len(made)), dim))
+        return made[-1]
+
+    return new, made
+
+
+@pytest.fixture(params=[ExactIndex, FaissIndex, QdrantIndex, *SERVERS], ids=lambda param: getattr(param, "kind", param))
 def engine(request):
+    if isinstance(request.param, str):
+        new, made = on_server(request.param)
+        yield new
+        for index in made:
+            with suppress(RuntimeError):  # closed by the test
+                index._client.delete_collection(index._collection)
+            index.close()
+        return
     if request.param in MODULES:
         pytest.importorskip(MODULES[request.param])
-    return request.param
+    yield request.param
 
 
 def unit(rng: np.random.Generator, count: int, dim: int = DIM) -> np.ndarray:

@@ -2,68 +2,85 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import NamedTuple
 
 from stylesearch.errors import SpaceMismatchError
+from stylesearch.records import Limits
 from stylesearch.settings import IndexChoice, Settings
 from stylesearch.vectors.base import Neighbours, VectorIndex
 from stylesearch.vectors.exact import ExactIndex
 from stylesearch.vectors.faiss_index import FaissIndex
 from stylesearch.vectors.qdrant_index import QdrantIndex
+from stylesearch.vectors.qdrant_server import QdrantServerIndex, Server
 
-__all__ = ["Neighbours", "VectorIndex", "new_index", "open_index"]
+__all__ = ["Neighbours", "VectorIndex", "index_place", "new_index", "open_index"]
 
 
-class _Engine(NamedTuple):
-    new: Callable[[int], VectorIndex]
-    load: Callable[[Path], VectorIndex]
-    path: Path
+def index_place(kind: str, path: Path) -> Path:
+    """Where the index is kept that a library would keep at `path`: "qdrant:FOLDER" names another folder."""
+    choice = IndexChoice.parse(kind)
+    return (
+        Path(choice.place).expanduser().absolute() / path.name if choice.engine == "qdrant" and choice.place else path
+    )
 
 
 def open_index(kind: str, path: Path, dim: int, environment: Settings | None = None) -> VectorIndex:
-    """The index that lies at `path`, or an empty one where nothing lies there.
+    """The index that is kept at `index_place`, or on a server, or an empty one where there is none yet.
 
     Args:
         kind: as `IndexChoice.parse` takes it. "exact" and all of FAISS read the same file; Qdrant keeps a folder.
-        path: file, or folder, of the index, unless `kind` names another.
+        path: file, or folder, of the index. Its stem is the name of the space, on a server too.
         dim: length of a vector of the space.
         environment: what the user decided; None: the defaults.
 
     Raises:
         UsageError: there is no such kind.
-        VectorIndexError: the file is damaged, of another kind or version, or cannot be read.
+        VectorIndexError: the file is damaged, of another kind or version, or cannot be read; or the server fails.
         SpaceMismatchError: it holds vectors of another length.
         MissingDependencyError: FAISS or Qdrant is asked for and not installed.
     """
-    engine = _engine(kind, path, environment)
-    if not engine.path.exists():
-        return engine.new(dim)
-    index = engine.load(engine.path)
+    choice, environment = IndexChoice.parse(kind), environment or _DEFAULTS
+    if choice.engine == "server":
+        return QdrantServerIndex.open(Server.parse(choice.place, environment.qdrant_api_key), path.stem, dim)
+    path = index_place(kind, path)
+    if not path.exists():
+        return new_index(kind, dim, environment, path)
+    index: VectorIndex
+    if choice.engine == "qdrant":
+        index = QdrantIndex.load(path)
+    elif _without_faiss(choice):
+        index = ExactIndex.load(path)
+    else:
+        index = FaissIndex.load(path, structure=choice.structure, memory=environment.index_memory)
     if index.dim != dim:
+        index.close()
         raise SpaceMismatchError(
-            f"The vector index '{engine.path}' holds vectors of {index.dim} numbers; the library's encoder makes "
-            f"{dim}. Rebuild it with: stylesearch rebuild"
+            f"The vector index '{path}' holds vectors of {index.dim} numbers; the library's encoder makes {dim}. "
+            "Rebuild it with: stylesearch rebuild"
         )
     return index
 
 
-def new_index(kind: str, dim: int, environment: Settings | None = None) -> VectorIndex:
-    """An empty index; arguments and errors as of `open_index`."""
-    return _engine(kind, Path(), environment).new(dim)
+def new_index(
+    kind: str, dim: int, environment: Settings | None = None, path: Path = Path("unnamed.vectors")
+) -> VectorIndex:
+    """An empty index, of which nothing lies at `path` before it is saved; on a server, what was there is deleted.
 
-
-def _engine(kind: str, path: Path, environment: Settings | None) -> _Engine:
-    choice = IndexChoice.parse(kind)
+    Arguments and errors as of `open_index`.
+    """
+    choice, environment = IndexChoice.parse(kind), environment or _DEFAULTS
+    if choice.engine == "server":
+        return QdrantServerIndex.new(Server.parse(choice.place, environment.qdrant_api_key), path.stem, dim)
     if choice.engine == "qdrant":
-        return _Engine(QdrantIndex, QdrantIndex.load, path)
-    if choice.engine == "exact" or (choice.engine == "auto" and not find_spec("faiss")):
-        return _Engine(ExactIndex, ExactIndex.load, path)
-    memory = environment.index_memory if environment else Settings.index_memory
-    return _Engine(
-        lambda dim: FaissIndex(dim, choice.structure, memory),
-        lambda path: FaissIndex.load(path, structure=choice.structure, memory=memory),
-        path,
-    )
+        return QdrantIndex(dim)
+    if _without_faiss(choice):
+        return ExactIndex(dim)
+    return FaissIndex(dim, choice.structure, environment.index_memory)
+
+
+def _without_faiss(choice: IndexChoice) -> bool:
+    return choice.engine == "exact" or (choice.engine == "auto" and not find_spec("faiss"))
+
+
+_DEFAULTS = Settings(Path(), 1, Limits())

@@ -1,4 +1,4 @@
-"""Exact search by Qdrant's engine in this process (qdrant-edge), over vectors that it keeps in a folder."""
+"""Search by Qdrant's engine in this process (qdrant-edge), over vectors that it keeps in a folder."""
 
 from __future__ import annotations
 
@@ -6,44 +6,45 @@ import importlib
 import os
 import shutil
 import tempfile
-import threading
 import uuid
 import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 
-from stylesearch.errors import MissingDependencyError, StyleSearchError, UsageError, VectorIndexError
+from stylesearch.errors import MissingDependencyError, StyleSearchError, VectorIndexError
 from stylesearch.records import Changes
-from stylesearch.vectors.base import Neighbours, VectorIndex
-from stylesearch.vectors.flat import cut
-from stylesearch.vectors.table import cosines_of, last_words, unit_rows
+from stylesearch.vectors.qdrant_search import (
+    BUILD,
+    HEADER,
+    LINKS,
+    OVERSAMPLING,
+    STYLE,
+    WALK,
+    Points,
+    QdrantSearch,
+    graph_from_kilobytes,
+)
+from stylesearch.vectors.table import last_words
 
 FORMAT = "stylesearch-qdrant"
-VERSION = 1
-STYLE = "style"  # name of the vector of a point
-
-# The point that says what the index holds. Asset ids are int64, so none is ever so large.
-HEADER = 2**63
+VERSION = 2
 
 BATCH = 1_000  # points that are written together
 
-# Points fetched beyond those wanted, so that ties at the cut are seen at the first attempt.
-SPARE = 16
 
-
-class QdrantIndex(VectorIndex):
+class QdrantIndex(QdrantSearch):
     """Vectors on disk in a folder, which one process has open at a time.
 
     Every change is on its way to disk when `apply` returns, and `save` to the index's own folder completes it; a new
     index lies in a temporary folder until it is saved. An index whose process was killed within `apply` opens empty, to
     be filled again: what it holds then belongs to no moment of the catalog.
 
-    The engine proposes candidates in float32; their cosines are summed and ranked as those of `FlatIndex` are, so ids
-    and cosines are the same, bit for bit. One thread at a time searches or changes it.
+    Up to `GRAPH_FROM` vectors, and with `exact` beyond, ids and cosines are those of `FlatIndex`, bit for bit. Beyond,
+    a graph over codes of one byte a number is walked once `optimize` has built it.
 
     Raises:
         MissingDependencyError: qdrant-edge-py is not installed.
@@ -51,10 +52,9 @@ class QdrantIndex(VectorIndex):
 
     kind = "qdrant"
 
-    def __init__(self, dim: int) -> None:
+    def __init__(self, dim: int, *, exact: bool = False) -> None:
+        super().__init__(dim, exact=exact)
         self._qdrant = _import_qdrant()
-        self._lock = threading.Lock()
-        self._sequence, self._history, self._count, self._dim = 0, "", 0, dim
         folder = Path(tempfile.mkdtemp(prefix="stylesearch-qdrant-"))
         self._live_in(folder / "shard", _create(self._qdrant, folder / "shard", dim), temporary=True)
         self._write_header(whole=True)
@@ -63,24 +63,9 @@ class QdrantIndex(VectorIndex):
         self._folder, self._shard = folder, shard
         self._leave = weakref.finalize(self, _leave, shard, folder.parent if temporary else None)
 
-    @property
-    def dim(self) -> int:
-        return self._dim
-
-    @property
-    def sequence(self) -> int:
-        return self._sequence
-
-    @property
-    def history(self) -> str:
-        return self._history
-
-    def __len__(self) -> int:
-        return self._count
-
     def apply(self, changes: Changes) -> None:
         qdrant = self._qdrant
-        with self._lock, _engine_errors(self._folder):
+        with self._lock, self._engine_errors():
             if changes.sequence <= self._sequence:
                 return
             dead, ids, vectors = last_words(changes, self._dim)
@@ -100,52 +85,41 @@ class QdrantIndex(VectorIndex):
         header |= {"sequence": self._sequence, "history": self._history}
         self._shard.update(self._qdrant.UpdateOperation.upsert_points([self._qdrant.Point(HEADER, {}, header)]))
 
-    def search(self, queries: np.ndarray, k: int, allowed: np.ndarray | None = None) -> Neighbours:
-        if k < 1:
-            raise UsageError(f"k is {k}; it must be at least 1.")
-        queries = unit_rows(queries, self._dim, "The query")
-        ids = np.full((len(queries), k), -1, np.int64)
-        cosines = np.full((len(queries), k), -np.inf, np.float32)
-        among = None if allowed is None else self._filter(allowed)
-        with self._lock, _engine_errors(self._folder):
-            wanted = min(k, self._count)
-            for i, query in enumerate(queries if wanted and (allowed is None or len(allowed)) else ()):
-                found, vectors = self._candidates(query, wanted, among)
-                scores = cosines_of(query, vectors)
-                best = np.lexsort((found, -scores))[:wanted]
-                ids[i, : len(best)], cosines[i, : len(best)] = found[best], scores[best]
-        return Neighbours(ids, cosines)
+    def _query(self, query: np.ndarray, limit: int, among: np.ndarray | None, exact: bool) -> Points:
+        qdrant = self._qdrant
+        rescoring = qdrant.QuantizationSearchParams(rescore=True, oversampling=OVERSAMPLING)
+        request = qdrant.QueryRequest(
+            limit=limit,
+            query=qdrant.Query.Nearest(query, using=STYLE),
+            filter=None if among is None else qdrant.Filter(must=[qdrant.HasIdCondition(set(among.tolist()))]),
+            with_vector=True,
+            params=qdrant.SearchParams(exact=exact, hnsw_ef=max(WALK, limit), quantization=rescoring),
+        )
+        points = self._shard.query(request)
+        return Points(
+            np.array([point.id for point in points], np.int64),
+            np.array([point.score for point in points], np.float32),
+            np.array([point.vector[STYLE] for point in points], np.float32).reshape(-1, self._dim),
+        )
 
-    def _filter(self, allowed: np.ndarray) -> Any:
-        known = set(allowed[allowed >= 0].tolist())  # the engine's ids are unsigned
-        return self._qdrant.Filter(must=[self._qdrant.HasIdCondition(known)])
+    def _engine_errors(self) -> AbstractContextManager[None]:
+        return _errors_at(self._folder)
 
-    def _candidates(self, query: np.ndarray, wanted: int, among: Any) -> tuple[np.ndarray, np.ndarray]:
-        """int64 (R,) ids and float32 (R, D) vectors of all points that may be among the `wanted` best."""
-        qdrant, limit = self._qdrant, wanted + max(SPARE, wanted // 8)
-        while True:
-            request = qdrant.QueryRequest(
-                limit=limit,
-                query=qdrant.Query.Nearest(query, using=STYLE),
-                filter=among,
-                with_vector=True,
-                params=qdrant.SearchParams(exact=True),
-            )
-            points = self._shard.query(request)
-            scores = np.array([point.score for point in points], np.float32)
-            if len(points) < limit or scores[-1] < cut(scores[wanted - 1], self._dim):
-                break
-            limit *= 4  # more of the tie may lie beyond
-        vectors = np.array([point.vector[STYLE] for point in points], np.float32).reshape(-1, self._dim)
-        return np.array([point.id for point in points], np.int64), vectors
+    def optimize(self) -> None:
+        """Builds the graph where there are enough vectors, and gives up the room of those that were removed."""
+        with self._lock, self._engine_errors():
+            self._shard.optimize()
+
+    def close(self) -> None:
+        with self._lock:
+            self._leave()
 
     def save(self, path: Path) -> None:
         """Completes what is on disk; an index that lies elsewhere moves to `path`, in the place of what was there.
 
         Raises VectorIndexError where the operating system refuses; what lay at `path` is then still whole.
         """
-        with self._lock, _engine_errors(path):
-            self._shard.optimize()  # gives up the room of vectors that were removed; builds no graph
+        with self._lock, _errors_at(path):
             self._shard.flush()
             if path != self._folder:
                 _copy(self._folder, path)
@@ -153,11 +127,11 @@ class QdrantIndex(VectorIndex):
                 self._live_in(path, self._qdrant.EdgeShard.load(str(path)), temporary=False)
 
     @classmethod
-    def load(cls, path: Path) -> Self:
+    def load(cls, path: Path, *, exact: bool = False) -> Self:
         index = cls.__new__(cls)
+        QdrantSearch.__init__(index, 0, exact=exact)
         index._qdrant = qdrant = _import_qdrant()
-        index._lock = threading.Lock()
-        with _engine_errors(path):
+        with _errors_at(path):
             shard = qdrant.EdgeShard.load(str(path))
             header, count = _read_header(shard, path), _count(qdrant, shard)
             if header["whole"] and header["count"] != count:
@@ -176,9 +150,12 @@ class QdrantIndex(VectorIndex):
 
 def _create(qdrant: Any, folder: Path, dim: int) -> Any:
     folder.mkdir(parents=True)
+    threshold = graph_from_kilobytes(dim)
     config = qdrant.EdgeConfig(
         vectors={STYLE: qdrant.EdgeVectorParams(dim, qdrant.Distance.Dot)},
-        optimizers=qdrant.EdgeOptimizersConfig(indexing_threshold=0),  # exact search needs no graph
+        hnsw_config=qdrant.HnswIndexConfig(LINKS, BUILD, threshold),
+        quantization_config=qdrant.ScalarQuantizationConfig(qdrant.ScalarType.Int8, always_ram=True),
+        optimizers=qdrant.EdgeOptimizersConfig(default_segment_number=1, indexing_threshold=threshold),
     )
     return qdrant.EdgeShard.create(str(folder), config)
 
@@ -229,7 +206,7 @@ def _leave(shard: Any, temporary: Path | None) -> None:
 
 
 @contextmanager
-def _engine_errors(path: Path) -> Iterator[None]:
+def _errors_at(path: Path) -> Iterator[None]:
     """What the engine and the operating system raise, as VectorIndexError."""
     try:
         yield

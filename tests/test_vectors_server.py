@@ -1,0 +1,173 @@
+"""A Qdrant server that is away, refuses the key, or holds something else. What one finds is tested with all engines."""
+
+from __future__ import annotations
+
+import http.server
+import socket
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stylesearch.errors import MissingDependencyError, SpaceMismatchError, UsageError, VectorIndexError
+from stylesearch.records import Changes
+from stylesearch.vectors import index_place, new_index, open_index
+from stylesearch.vectors.qdrant_server import QdrantServerIndex, Server
+
+qdrant_client = pytest.importorskip("qdrant_client")
+
+# Of the client that plays the server.
+pytestmark = pytest.mark.filterwarnings("ignore:Local mode performs exact")
+
+DIM = 8
+SERVER = Server("http://localhost", "prints")
+
+
+@pytest.fixture
+def client():
+    client = qdrant_client.QdrantClient(":memory:")
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def changes():
+    vectors = np.eye(DIM, dtype=np.float32)
+    return Changes(np.arange(DIM), vectors, np.ones(DIM, bool), 5, "token")
+
+
+def test_another_process_finds_what_one_has_added(client, changes):
+    one = QdrantServerIndex.open(SERVER, "space", DIM, client=client)
+    other = QdrantServerIndex.open(SERVER, "space", DIM, client=client)
+    one.apply(changes)
+    again = QdrantServerIndex.open(SERVER, "space", DIM, client=client)
+    assert (len(again), again.sequence, again.history) == (DIM, 5, "token")
+    other.apply(changes)  # it was done already
+    assert (len(other), other.sequence, other.history) == (DIM, 5, "token")
+    other.apply(Changes(np.array([1]), changes.vectors[:1], np.array([False]), 6, "next"))
+    one.apply(Changes(np.array([1]), changes.vectors[:1], np.array([True]), 5, "old"))
+    assert (len(one), one.sequence, one.history) == (DIM - 1, 6, "next")
+    assert 1 not in one.search(changes.vectors[:1], DIM).ids
+
+
+def test_spaces_are_collections_of_their_own(client, changes):
+    first = QdrantServerIndex.open(SERVER, "first", DIM, client=client)
+    first.apply(changes)
+    second = QdrantServerIndex.open(SERVER, "second", DIM, client=client)
+    assert (len(first), len(second)) == (DIM, 0)
+    assert len(QdrantServerIndex.new(SERVER, "first", DIM, client=client)) == 0
+
+
+def test_a_process_that_was_killed_is_followed_by_one_that_does_it_again(client, changes):
+    class Killed(QdrantServerIndex):
+        def _write_header(self, sequence, history):
+            if sequence:
+                raise KeyboardInterrupt
+            super()._write_header(sequence, history)
+
+    with pytest.raises(KeyboardInterrupt):
+        Killed.open(SERVER, "space", DIM, client=client).apply(changes)
+    again = QdrantServerIndex.open(SERVER, "space", DIM, client=client)
+    assert again.sequence == 0
+    again.apply(changes)
+    assert (len(again), again.sequence) == (DIM, 5)
+
+
+def test_a_collection_of_another_length_or_of_somebody_else_is_refused(client):
+    QdrantServerIndex.open(SERVER, "space", DIM, client=client)
+    with pytest.raises(SpaceMismatchError, match="vectors of 8 numbers; the library's encoder makes 9"):
+        QdrantServerIndex.open(SERVER, "space", 9, client=client)
+    vectors = qdrant_client.models.VectorParams(size=DIM, distance=qdrant_client.models.Distance.COSINE)
+    client.create_collection("prints-other", vectors)
+    with pytest.raises(VectorIndexError, match="was not made by StyleSearch"):
+        QdrantServerIndex.open(SERVER, "other", DIM, client=client)
+
+
+@pytest.mark.parametrize("options", ["", "?grpc="])
+def test_a_server_that_is_away(tmp_path, options):
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        port = unused.getsockname()[1]
+    options = options and f"{options}{port}"
+    with pytest.raises(VectorIndexError, match=rf"'http://127.0.0.1:{port}' cannot be reached .*library.json"):
+        open_index(f"qdrant+http://127.0.0.1:{port}/prints{options}", tmp_path / "space.vectors", DIM)
+
+
+class _Refusing(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        given = self.headers.get("api-key")
+        body = b"Invalid API key or JWT" if given != "right" else b'{"status":{"error":"no room"}}'
+        self.send_response(401 if given != "right" else 507)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *arguments):
+        pass
+
+
+@pytest.fixture
+def refusing():
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Refusing) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.filterwarnings("ignore:Api key is used with an insecure connection")  # of loopback
+def test_a_wrong_key_and_a_full_server_are_named(refusing):
+    with pytest.raises(
+        VectorIndexError, match=r"refuses the API key\. Set .*STYLESEARCH_QDRANT_API_KEY"
+    ):
+        QdrantServerIndex.open(Server(refusing, "prints", key="wrong"), "space", DIM)
+    with pytest.raises(VectorIndexError, match=r"refuses \(507: .*no room"):
+        QdrantServerIndex.open(Server(refusing, "prints", key="right"), "space", DIM)
+
+
+def test_a_key_does_not_cross_the_network_in_the_clear():
+    with pytest.raises(UsageError, match=r"unencrypted.*qdrant\+https"):
+        QdrantServerIndex.open(Server("http://192.0.2.1:6333", "prints", key="secret"), "space", DIM)
+
+
+def test_options_of_a_server():
+    server = Server.parse("https://host/prints?shards=3&replicas=2&write_consistency=2&on_disk=1&grpc=6334", "key")
+    assert server == Server("https://host:6333", "prints", "key", 6334, 3, 2, 2, True)
+    for option in ("shards=many", "speed=9", "shards=-1", "on_disk="):
+        with pytest.raises(UsageError, match="There are, each with a whole number"):
+            Server.parse(f"https://host/prints?{option}", "")
+
+
+def test_options_reach_the_collection(monkeypatch):
+    asked = {}
+    client = qdrant_client.QdrantClient(":memory:")
+    create = client.create_collection
+    monkeypatch.setattr(
+        client, "create_collection", lambda *args, **given: asked.update(given) or create(*args, **given)
+    )
+    QdrantServerIndex.new(
+        Server("http://localhost", "prints", shards=3, replicas=2, write_consistency=2), "s", DIM, client=client
+    )
+    assert (asked["shard_number"], asked["replication_factor"], asked["write_consistency_factor"]) == (3, 2, 2)
+    client.close()
+
+
+def test_without_the_client_the_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "qdrant_client", None)
+    with pytest.raises(MissingDependencyError, match=r"pip install 'stylesearch\[qdrant-server\]'"):
+        new_index("qdrant+http://localhost/prints", DIM)
+
+
+def test_a_folder_of_qdrant_may_lie_elsewhere(tmp_path):
+    pytest.importorskip("qdrant_edge")
+    path = Path("library/index/space.vectors")
+    assert index_place("faiss", path) == index_place("qdrant", path) == path
+    kind = f"qdrant:{tmp_path}/fast"
+    assert index_place(kind, path) == tmp_path / "fast" / "space.vectors"
+    index = open_index(kind, path, DIM)
+    index.save(index_place(kind, path))
+    index.close()
+    assert (tmp_path / "fast" / "space.vectors").is_dir()
+    open_index(kind, path, DIM).close()
