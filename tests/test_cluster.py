@@ -27,7 +27,7 @@ from indexer.cluster.run import Cluster, index_on_cluster
 from indexer.cluster.tasks import Encode, Job, Picture, Rest, pack, unpack
 from indexer.planner import Wanted
 from stylesearch.catalog import Catalog
-from stylesearch.cli.app import SOME_REFUSED
+from stylesearch.cli.app import FAILED, SOME_REFUSED
 from stylesearch.encoders import load_encoder
 from stylesearch.errors import CatalogError, SpaceMismatchError, UsageError
 from stylesearch.library import Library
@@ -37,7 +37,7 @@ from stylesearch.settings import Settings
 HERE = Path(__file__).parent
 PICTURES = 200
 ENCODER = "descriptors:lab-gradient"
-SECONDS = 240  # that a program may take on a busy machine
+SECONDS = 600  # that a program may take on a busy machine
 
 
 @pytest.fixture(scope="module")
@@ -148,6 +148,14 @@ def test_a_node_that_is_killed_changes_nothing(
     assert command("index", pictures, "--library", plain, environment=environment).returncode == SOME_REFUSED
     assert contents(urls[1]) == contents(urls[0])
 
+    # What a stage says on another machine is said here.
+    for shelf in range(256):
+        shutil.rmtree(shared / "thumbnails" / f"{shelf:02x}", ignore_errors=True)
+        (shared / "thumbnails" / f"{shelf:02x}").write_bytes(b"in the way")
+    (pictures / "last.jpg").write_bytes(encode(draw(PICTURES + 1), "JPEG"))
+    failed = command("index", *again, environment=environment)
+    assert failed.returncode == FAILED and "cannot be written (File exists).\n" in failed.stderr, failed.stderr
+
 
 def test_many_machines_need_postgresql(tmp_path: Path) -> None:
     with Library.create(tmp_path / "library", encoder=ENCODER) as library:
@@ -199,7 +207,7 @@ def test_a_machine_that_cannot_see_what_it_needs_says_so(job: Job, tmp_path: Pat
     with pytest.raises(CatalogError):
         replace(job, catalog=job.catalog.replace("job_", "no_")).check()
     with pytest.raises(SpaceMismatchError, match="other"):
-        Encode(replace(job, space=replace(job.space, preprocessing="other")), 4)
+        Encode(replace(job, space=replace(job.space, preprocessing="other")), 4)(pack([]))
 
 
 def one_fails(encode: Encode) -> None:

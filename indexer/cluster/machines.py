@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from typing import TYPE_CHECKING
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from indexer.cluster.tasks import Job
 
 _CHECK_SECONDS = 120  # a machine may have to load a gigabyte of packages from a slow disk
+_REACH_SECONDS = 10
+
+_RAYS_ADVICE = "\nFailed to apply UDF"  # and how to configure Ray, which it appends to what our code says
 
 _START = "Start one: ray start --head --disable-usage-stats (docs/guide-cluster.md)"
 
@@ -37,8 +41,11 @@ def joined(address: str | None) -> Iterator[None]:
     except ImportError as exc:
         raise MissingDependencyError("ray[data]", "cluster", "to index with many machines") from exc
     try:
+        if address:
+            host, _, port = address.rpartition(":")
+            socket.create_connection((host, int(port)), _REACH_SECONDS).close()  # Ray itself tries for minutes
         ray.init(address or "auto", log_to_driver=False, logging_level=logging.ERROR)
-    except (ConnectionError, RuntimeError, ValueError) as exc:
+    except (OSError, RuntimeError, ValueError) as exc:
         where = f"at '{address}'" if address else "that this machine belongs to"
         said = str(exc).strip().split("\n")[0]
         raise UsageError(f"There is no Ray cluster {where} ({said}). {_START}") from exc
@@ -46,12 +53,13 @@ def joined(address: str | None) -> Iterator[None]:
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.print_on_execution_start = False
-    try:
-        # Ray prints remarks on machines that went away, with pages of their logs, to the caller's standard output.
-        with open(os.devnull, "w", encoding="utf-8") as nowhere, redirect_stdout(nowhere):
+    context.raise_original_map_exception = True  # or the errors of our own code arrive as text
+    # Ray prints remarks on machines that went away, with pages of their logs, to the caller's standard output.
+    with open(os.devnull, "w", encoding="utf-8") as nowhere, redirect_stdout(nowhere):
+        try:
             yield
-    finally:
-        ray.shutdown()
+        finally:
+            ray.shutdown()
 
 
 def alive() -> int:
@@ -126,6 +134,7 @@ def _own(error: BaseException) -> StyleSearchError | None:
             continue
         seen.add(id(one))
         if isinstance(one, StyleSearchError) and not isinstance(one, ray.exceptions.RayError):
+            one.args = (str(one).partition(_RAYS_ADVICE)[0], *one.args[1:])
             return one
         waiting += [one.__context__, one.__cause__, getattr(one, "cause", None)]
     return None

@@ -31,7 +31,7 @@ from stylesearch import spool
 from stylesearch.catalog import Catalog
 from stylesearch.encoders import load_encoder
 from stylesearch.encoders.base import Encoder
-from stylesearch.errors import EncoderError, SpaceMismatchError, UsageError
+from stylesearch.errors import EncoderError, SpaceMismatchError, StyleSearchError, UsageError
 from stylesearch.images import Preprocess
 from stylesearch.records import Batch, FileStat, IndexedFile, Limits, Refusal, Space, printable
 from stylesearch.settings import Settings
@@ -135,20 +135,26 @@ def read(table: pa.Table, job: Job) -> pa.Table:
 
 
 class Encode:
-    """Puts vectors in the place of prepared pictures. An actor: the encoder is loaded once.
-
-    Raises:
-        SpaceMismatchError: the encoder makes other vectors on this machine than where the run was started.
-        EncoderError: it cannot be loaded.
-    """
+    """Puts vectors in the place of prepared pictures. An actor: the encoder is loaded once."""
 
     def __init__(self, job: Job, batch_size: int) -> None:
-        encoder = load_encoder(job.space.encoder, dtype=job.space.dtype)
-        check_space(encoder, job.space)
-        self._encoder = BatchEncoder(encoder, batch_size)
+        self._problem: StyleSearchError | None = None
+        try:
+            encoder = load_encoder(job.space.encoder, dtype=job.space.dtype)
+            check_space(encoder, job.space)
+            self._encoder = BatchEncoder(encoder, batch_size)
+        except StyleSearchError as exc:
+            self._problem = exc  # Ray would try for long to make an actor that cannot be made
 
     def __call__(self, table: pa.Table) -> pa.Table:
-        """Encodes a batch: every `Picture` becomes one with a vector, or a refusal."""
+        """Encodes a batch: every `Picture` becomes one with a vector, or a refusal.
+
+        Raises:
+            SpaceMismatchError: the encoder makes other vectors on this machine than where the run was started.
+            EncoderError: it cannot be loaded, or is broken.
+        """
+        if self._problem is not None:
+            raise self._problem
         rows = unpack(table)
         pictures = [row for row in rows if isinstance(row, Picture)]
         others = [row for row in rows if not isinstance(row, Picture)]
