@@ -11,7 +11,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import numpy as np
 from PIL.Image import Image
 
 from stylesearch.catalog import Catalog, absolute_url, sqlite_url
@@ -348,20 +347,17 @@ class Library:
         """The assets by id; unknown ids are left out."""
         return self.catalog.assets(ids)
 
-    def browse(self, limit: int, **filters: Any) -> list[Asset]:
+    def browse(self, limit: int, *, after: str = "", **filters: Any) -> list[Asset]:
         """Pictures of the library in a mixed order, for looking around without a search.
 
         The order is the same at every call, so that a larger `limit` goes on where a smaller one ended.
 
         Args:
             limit: at most so many.
+            after: go on after the picture with this `Asset.sha256`.
             filters: those of `Query`, such as `paths` and `formats`.
         """
-        ids = self.catalog.asset_ids(Filters(**filters))
-        # Pictures of one folder have neighbouring ids; Knuth's multiplicative hash (TAOCP 6.4) scatters them.
-        chosen = ids[np.argsort(ids * 2_654_435_761 % 2**32)][:limit].tolist()
-        assets = self.catalog.assets(chosen)
-        return [assets[asset_id] for asset_id in chosen if asset_id in assets]
+        return self.catalog.sample(limit, after, Filters(**filters))
 
     def details(self, filters: Filters | None = None) -> Iterator[Details]:
         """Everything that is known about the assets that have a file, by ascending id; few are held in memory."""

@@ -15,7 +15,7 @@ from stylesearch.errors import LibraryError, SpaceMismatchError, VectorIndexErro
 from stylesearch.records import Space
 from stylesearch.references import ReferenceReader
 from stylesearch.settings import Settings
-from stylesearch.vectors import VectorIndex, new_index, open_index
+from stylesearch.vectors import VectorIndex, index_place, new_index, open_index
 
 # An index that lags the catalog by more than this is saved once it has caught up: reading the changes again at every
 # start would cost more than writing the file once.
@@ -38,7 +38,7 @@ class SearchSpace:
 
     def __init__(self, catalog: Catalog, space: Space, kind: str, folder: Path, environment: Settings) -> None:
         self.space = space
-        self.index_path = folder / "index" / f"{space.key}.vectors"
+        self.index_path = index_place(kind, folder / "index" / f"{space.key}.vectors")
         self._catalog = catalog
         self._kind = kind
         self._folder = folder
@@ -46,6 +46,7 @@ class SearchSpace:
         self._lock = threading.Lock()  # one thread catches up; an index bears being searched meanwhile
         self._index: VectorIndex | None = None
         self._unsaved = 0
+        self._state: int | None = None  # of the catalog, when the index had caught up with it
 
     @cached_property
     def id(self) -> int:
@@ -94,13 +95,15 @@ class SearchSpace:
             return index.history != self._catalog.history(index.sequence)
 
     def saved(self, *, anew: bool = False) -> VectorIndex:
-        """The vector index, caught up and saved; `anew`: made from the catalog alone."""
+        """The vector index, caught up, made fast, and saved; `anew`: made from the catalog alone."""
         with self._lock:
             if anew:
                 if self._index is not None:
                     self._index.close()
-                self._index = new_index(self._kind, self.space.dim, self._environment)
+                self._index = new_index(self._kind, self.space.dim, self._environment, self.index_path)
+                self._state = None
             index = self._caught_up()
+            index.optimize()
             self._save(index)
             return index
 
@@ -141,10 +144,13 @@ class SearchSpace:
         return self._index
 
     def _caught_up(self) -> VectorIndex:
+        state = self._catalog.state()
+        if self._index is not None and state == self._state:
+            return self._index
         self._index = self._opened()
         if self._index.history != self._catalog.history(self._index.sequence):
             # The catalog was restored from a backup, or exchanged: the index knows things that never happened.
-            self._index = new_index(self._kind, self.space.dim, self._environment)
+            self._index = new_index(self._kind, self.space.dim, self._environment, self.index_path)
         for changes in self._catalog.changes(self.id, after=self._index.sequence):
             self._index.apply(changes)
             self._unsaved += len(changes.asset_ids)
@@ -154,6 +160,7 @@ class SearchSpace:
             except VectorIndexError as exc:  # it is as good in memory
                 self._unsaved = 0
                 _log.warning("%s", exc)
+        self._state = state
         return self._index
 
     def _save(self, index: VectorIndex) -> None:

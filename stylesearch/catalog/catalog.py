@@ -39,7 +39,7 @@ from stylesearch.catalog.describing import (
 )
 from stylesearch.catalog.engine import connect, mapped_errors, openable, parse_url
 from stylesearch.catalog.packing import pack, unpack
-from stylesearch.catalog.selection import among, at_or_below, chunks, matching
+from stylesearch.catalog.selection import among, at_or_below, chunks, matching, sampled
 from stylesearch.catalog.tables import (
     AppearanceRow,
     AssetRow,
@@ -427,6 +427,13 @@ class Catalog:
                 ids = list(islice(found, limit))
             assets = _assets(connection, ids)
         return [assets[asset_id] for asset_id in ids]
+
+    def sample(self, limit: int, after: str = "", filters: Filters = _NO_FILTERS) -> list[Asset]:
+        """A page of the assets with a present location in a mixed order, that of their digests; the next one begins
+        after the last `Asset.sha256`."""
+        with self.reading() as connection:
+            assets = _assets(connection, sampled(connection, filters, limit, after))
+        return sorted(assets.values(), key=lambda asset: asset.sha256)
 
     def assets_at(self, uris: Sequence[str]) -> dict[str, int]:
         """The asset at each of these uris that is present, by uri."""

@@ -78,10 +78,11 @@ def read_tags(connection: Connection, ids: Sequence[int]) -> dict[int, dict[str,
     """By asset id and name, in the order of the alphabet, who says so. What differs in case alone is one tag, spelt as
     the file does where it has it."""
     tags: dict[int, dict[str, tuple[TagSource, ...]]] = {}
-    query = select(AssetTermRow.asset_id, TermRow.name, AssetTermRow.source, TermRow.folded)
-    query = query.join(TermRow, TermRow.id == AssetTermRow.term_id).where(TermRow.kind == TAG)
+    query = select(AssetTermRow.asset_id, TermRow.name, AssetTermRow.source, TermRow.folded, TermRow.kind)
+    query = query.join(TermRow, TermRow.id == AssetTermRow.term_id)
     for some in chunks(ids):
-        rows = list(connection.execute(query.where(AssetTermRow.asset_id.in_(some))))
+        # Asked for tags alone, SQLite would go through every tag there is.
+        rows = [row for row in connection.execute(query.where(AssetTermRow.asset_id.in_(some))) if row.kind == TAG]
         rows.sort(key=lambda row: (row.asset_id, row.folded, row.source, row.name))  # "file" comes first
         for (asset_id, _), same in groupby(rows, key=lambda row: (row.asset_id, row.folded)):
             spelt = list(same)

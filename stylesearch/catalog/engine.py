@@ -84,7 +84,7 @@ def shown(url: URL) -> str:
 
 def connect(url: URL, foreign_keys: bool = True) -> Engine:
     """An engine whose transactions see one state of the database from beginning to end on SQLite, and which writes
-    when asked for with the execution option `writes=True`.
+    when asked for with the execution option `writes=True`. With `single=True` one statement is read without any.
 
     Raises:
         MissingDependencyError: the URL is PostgreSQL's and psycopg is not installed.
@@ -132,6 +132,8 @@ def _enter_wal(connection: Any) -> None:
 
 
 def _sqlite_begin(connection: Connection) -> None:
+    if connection.get_execution_options().get("single", False):
+        return  # one statement is a transaction by itself
     # A transaction that reads first and writes later fails at once, without waiting, where another one wrote between.
     writes = connection.get_execution_options().get("writes", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -50,13 +50,53 @@ def at_or_below(column: InstrumentedAttribute[str], folder: str) -> ColumnElemen
     return or_(column == folder, and_(column >= low, column < high), within)
 
 
-def matching(connection: Connection, filters: Filters, after: int = 0) -> Generator[int, None, None]:
-    """Ids, ascending and beyond `after`, of the assets with a present location that meet the filters.
+# Assets that are looked at in the order of a sample, before all that meet the filters are gathered and put in order.
+_TRIED = 4_000
+
+
+def sampled(connection: Connection, filters: Filters, limit: int, after: str) -> list[int]:
+    """Ids of the first assets beyond the digest `after`, in the order of their digests, that have a present location
+    and meet the filters.
+
+    Digests are as good as drawn, so they mix what lies together. Where many assets meet the filters, some are found
+    soon; where few do, they are quickly gathered.
+    """
+    found: list[int] = []
+    following = select(AssetRow.id, AssetRow.sha256).order_by(AssetRow.sha256)
+    looked_at, stretch = 0, min(_TRIED, 2 * limit)
+    while len(found) < limit and (looked_at < _TRIED or not filters.filtering):
+        some = connection.execute(following.where(AssetRow.sha256 > after).limit(stretch)).all()
+        meeting = set(matching(connection, filters, among_ids=[asset_id for asset_id, _ in some]))
+        found += [asset_id for asset_id, _ in some if asset_id in meeting]
+        looked_at += len(some)
+        if len(some) < stretch:
+            return found[:limit]
+        after, stretch = some[-1].sha256, _TRIED
+    if len(found) < limit:
+        meeting = set(matching(connection, filters))
+        rest = [
+            (sha256, asset_id)
+            for some in chunks(sorted(meeting))
+            for asset_id, sha256 in connection.execute(
+                select(AssetRow.id, AssetRow.sha256).where(AssetRow.id.in_(some), AssetRow.sha256 > after)
+            )
+        ]
+        found += [asset_id for _, asset_id in sorted(rest)]
+    return found[:limit]
+
+
+def matching(
+    connection: Connection, filters: Filters, after: int = 0, among_ids: Sequence[int] | None = None
+) -> Generator[int, None, None]:
+    """Ids, ascending and beyond `after`, of the assets with a present location that meet the filters; `among_ids`: of
+    these alone.
 
     Close it where it is not read to its end: a cursor is open on the server until then.
     """
     query = select(LocationRow.asset_id).where(LocationRow.present, LocationRow.asset_id > after)
     query = query.where(*(LocationRow.asset_id.in_(wanted) for wanted in _wanted(filters)))
+    if among_ids is not None:
+        query = query.where(LocationRow.asset_id.in_(among_ids))
     if filters.generated is False:
         query = query.where(LocationRow.asset_id.not_in(_generated()))
     query = query.order_by(LocationRow.asset_id).execution_options(yield_per=10_000)

@@ -84,7 +84,8 @@ class LocationRow(Base):
     """Where the bytes of an asset lie, or lay."""
 
     __tablename__ = "locations"
-    __table_args__ = (Index("ix_locations_asset_id", "asset_id"),)
+    # All that is asked about which assets have a file, so that the table need not be read for it.
+    __table_args__ = (Index("ix_locations_asset_id", "asset_id", "present", "missing_since"),)
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)
     uri: Mapped[str] = mapped_column(Uri, unique=True)
@@ -234,7 +235,8 @@ class RunRow(Base):
 
 
 class CounterRow(Base):
-    """One row, `sequence`: the last sequence number given out; see `stylesearch.catalog.writing`."""
+    """Two rows. `sequence`: the last sequence number given out. `state`: another random number after every write; see
+    `stylesearch.catalog.writing`."""
 
     __tablename__ = "counters"
 
