@@ -40,6 +40,7 @@ LAYERS = [
     ["stylesearch.catalog", "stylesearch.encoders", "stylesearch.masking", "stylesearch.vectors"],
     [
         "stylesearch.backup",
+        "stylesearch.calibration",
         "stylesearch.doctor",
         "stylesearch.scores",
         "stylesearch.duplicates",
@@ -51,6 +52,7 @@ LAYERS = [
         "stylesearch.spaces",
         "stylesearch.references",
         "stylesearch.library",
+        "stylesearch.moving",
         "stylesearch",
     ],
     ["indexer", "stylesearch.transfer", "encoder_training"],

@@ -38,8 +38,8 @@ def changes():
 def path(tmp_path, changes):
     index = QdrantIndex(DIM)
     index.apply(changes)
-    index.save(tmp_path / "space.vectors")
-    return tmp_path / "space.vectors"
+    index.save(tmp_path / "space.qdrant")
+    return tmp_path / "space.qdrant"
 
 
 def assert_finds_all(index, changes):
@@ -154,7 +154,7 @@ def test_a_save_that_fails_leaves_everything_as_it_was(path, changes):
     index.apply(changes)
     (path.parent / "file").write_text("no folder")
     with pytest.raises(VectorIndexError, match="cannot be written"):
-        index.save(path.parent / "file" / "space.vectors")
+        index.save(path.parent / "file" / "space.qdrant")
     assert_finds_all(index, changes)
     assert sorted(entry.name for entry in path.parent.iterdir()) == ["file", path.name]
 

@@ -163,11 +163,12 @@ def test_without_the_client_the_extra_is_named(monkeypatch):
 def test_a_folder_of_qdrant_may_lie_elsewhere(tmp_path):
     pytest.importorskip("qdrant_edge")
     path = Path("library/index/space.vectors")
-    assert index_place("faiss", path) == index_place("qdrant", path) == path
+    assert index_place("faiss", path) == path
+    assert index_place("qdrant", path) == Path("library/index/space.qdrant")
     kind = f"qdrant:{tmp_path}/fast"
-    assert index_place(kind, path) == tmp_path / "fast" / "space.vectors"
+    assert index_place(kind, path) == tmp_path / "fast" / "space.qdrant"
     index = open_index(kind, path, DIM)
     index.save(index_place(kind, path))
     index.close()
-    assert (tmp_path / "fast" / "space.vectors").is_dir()
+    assert (tmp_path / "fast" / "space.qdrant").is_dir()
     open_index(kind, path, DIM).close()

@@ -18,11 +18,11 @@ __all__ = ["Neighbours", "VectorIndex", "index_place", "new_index", "open_index"
 
 
 def index_place(kind: str, path: Path) -> Path:
-    """Where the index is kept that a library would keep at `path`: "qdrant:FOLDER" names another folder."""
+    """Where the index is kept that is called `path`: Qdrant keeps a folder, beside it or where "qdrant:FOLDER" says."""
     choice = IndexChoice.parse(kind)
-    return (
-        Path(choice.place).expanduser().absolute() / path.name if choice.engine == "qdrant" and choice.place else path
-    )
+    if choice.engine != "qdrant":
+        return path
+    return (Path(choice.place).expanduser().absolute() if choice.place else path.parent) / f"{path.stem}.qdrant"
 
 
 def open_index(kind: str, path: Path, dim: int, environment: Settings | None = None) -> VectorIndex:
