@@ -241,6 +241,20 @@ def test_what_cannot_be_asked_is_told_before_anything_is_encoded(drawn: Path, tm
         assert not out.exists()
 
 
+@pytest.mark.parametrize("package", ["matplotlib", "pyarrow"])
+def test_a_missing_package_is_told_before_anything_is_encoded(
+    package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in (package, "pyarrow.parquet", "matplotlib.figure"):
+        if name.startswith(package):
+            monkeypatch.setitem(sys.modules, name, None)
+    rendered = ["rendered:styles=2,contents=2,size=32", "--cache", str(tmp_path / "cache")]
+    arguments = ["bench", "retrieval", *rendered, "--encoder", ENCODERS[0], "--out", str(tmp_path / "out")]
+    told = CliRunner().invoke(app, arguments)
+    assert told.exit_code == 1 and package in told.stderr and "stylesearch[bench]" in told.stderr
+    assert not any(tmp_path.iterdir())
+
+
 def test_a_set_that_no_protocol_fits_is_named(drawn: Path, tmp_path: Path) -> None:
     queries = tmp_path / "queries.txt"
     queries.write_text("ink/disc-0.png\n")

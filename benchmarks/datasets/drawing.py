@@ -19,7 +19,7 @@ import platformdirs
 
 from benchmarks.datasets.listing import Entry, Listing
 from benchmarks.datasets.rendered import VERSION, RenderedSet, labels
-from benchmarks.datasets.shards import Shards, rows_of
+from benchmarks.datasets.shards import Shards, require_pyarrow, rows_of
 from stylesearch.errors import StyleSearchError, UsageError
 
 Progress = Callable[[int, int], None]
@@ -45,6 +45,7 @@ def draw_rendered(
         UsageError: the cache cannot be written.
         StyleSearchError: a process that draws died.
     """
+    require_pyarrow()
     from benchmarks.datasets.rendering import build  # imports torch
 
     expected = build()

@@ -52,6 +52,14 @@ def read_shards(paths: Sequence[Path]) -> Listing:
     return Listing(name, entries, shards)
 
 
+def require_pyarrow() -> None:
+    """Raises MissingDependencyError where it is not installed."""
+    try:
+        import pyarrow.parquet  # noqa: F401
+    except ImportError as exc:
+        raise MissingDependencyError("pyarrow", "bench", "for sets in parquet files, and for rendered ones") from exc
+
+
 def rows_of(path: Path) -> int | None:
     """How many rows a file has, by its last bytes; None where it is not there, or not whole."""
     if not path.exists():
@@ -143,11 +151,10 @@ class Shards:
 @contextmanager
 def _open(path: Path) -> Iterator[Any]:
     """The file for reading; the one place where what pyarrow raises becomes ours."""
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError as exc:
-        raise MissingDependencyError("pyarrow", "train", "to read parquet files") from exc
+    require_pyarrow()
+    import pyarrow
+    import pyarrow.parquet
+
     try:
         # Without pre_buffer=False, or without a buffer, all pictures of a row group are in memory at once.
         with pyarrow.parquet.ParquetFile(

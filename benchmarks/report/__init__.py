@@ -9,12 +9,13 @@ from benchmarks.report.baseline import Comparison
 from benchmarks.report.gate import Verdict
 from benchmarks.report.html import page
 from benchmarks.report.pictures import Thumbnails
+from benchmarks.report.plots import require_matplotlib
 from benchmarks.report.tables import to_csv, to_latex
 from benchmarks.retrieval.per_query import NAME, write_values
 from benchmarks.retrieval.run import Run
 from stylesearch.errors import UsageError
 
-__all__ = ["REPORT", "RESULT", "write_report"]
+__all__ = ["REPORT", "RESULT", "require_matplotlib", "write_report"]
 
 REPORT, RESULT = "report.html", "result.json"
 
@@ -43,15 +44,15 @@ def write_report(
         UsageError: the operating system refuses.
         MissingDependencyError: Matplotlib is missing.
     """
-    html = page(run.result, Thumbnails(run.sets) if pictures else None, comparison, verdicts)
     data = run.result.to_json().encode()
-    texts = {"scores.csv": to_csv(run.result), "scores.tex": to_latex(run.result), REPORT: html}
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / RESULT).write_bytes(data)
+        (folder / RESULT).write_bytes(data)  # first what took hours
         write_values(folder / NAME, data, run.measured)
-        for name, text in texts.items():
-            (folder / name).write_text(text, encoding="utf-8")
+        (folder / "scores.csv").write_text(to_csv(run.result), encoding="utf-8")
+        (folder / "scores.tex").write_text(to_latex(run.result), encoding="utf-8")
+        html = page(run.result, Thumbnails(run.sets) if pictures else None, comparison, verdicts)
+        (folder / REPORT).write_text(html, encoding="utf-8")
     except OSError as exc:
         raise UsageError(f"'{folder}' cannot be written ({exc.strerror}). Name another folder with: --out DIR") from exc
     return folder / REPORT

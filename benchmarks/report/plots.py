@@ -58,6 +58,14 @@ Task = list[Evaluation]
 """Evaluations of one task, one for each encoder."""
 
 
+def require_matplotlib() -> None:
+    """Raises MissingDependencyError where it is not installed: to be known before hours of encoding."""
+    try:
+        import matplotlib.figure  # noqa: F401
+    except ImportError as exc:
+        raise MissingDependencyError("matplotlib", "bench", "to draw the plots of the report") from exc
+
+
 def overview(tasks: Sequence[Task], encoders: Sequence[str]) -> str:
     """Three headline metrics with intervals, all tasks and encoders; a tick where chance is."""
     shown = (("precision", 1), ("hit_rate", 10), ("mean_precision", 10))
@@ -209,11 +217,9 @@ def _per_cent(axis: Any) -> None:
 @contextmanager
 def _figure(width: float, height: float) -> Iterator[tuple[Figure, Callable[[], str]]]:
     """A figure, and the function that turns it into SVG; no state of Matplotlib's is left changed."""
-    try:
-        import matplotlib as mpl
-        from matplotlib.figure import Figure
-    except ImportError as exc:
-        raise MissingDependencyError("matplotlib", "bench", "to draw the plots of the report") from exc
+    require_matplotlib()
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
 
     def finish() -> str:
         buffer = io.StringIO()

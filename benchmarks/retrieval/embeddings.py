@@ -121,7 +121,9 @@ def _encode(
     for chunk, pixels in ahead:
         good = [row for row, square in zip(chunk, pixels, strict=True) if isinstance(square, np.ndarray)]
         refused |= {
-            row: ("unreadable", str(why)) for row, why in zip(chunk, pixels, strict=True) if isinstance(why, ImageError)
+            row: ("unreadable", str(why.__cause__ or why))
+            for row, why in zip(chunk, pixels, strict=True)
+            if isinstance(why, ImageError)
         }
         if not good:
             continue

@@ -96,7 +96,7 @@ def retrieval(
 
     A run that is interrupted goes on where it stopped; what is encoded stays in the folder of --out.
     """
-    from benchmarks.report import RESULT, write_report
+    from benchmarks.report import RESULT, require_matplotlib, write_report
     from benchmarks.report.baseline import compare, read_baseline
     from benchmarks.report.gate import check_sets, judge, parse_floor
     from benchmarks.retrieval import Config, run
@@ -119,6 +119,7 @@ def retrieval(
         command=shlex.join(["stylesearch", *sys.argv[1:]]),
     )
     earlier = read_baseline(baseline) if baseline else None
+    require_matplotlib()
     with _bars(hidden=as_json) as tell, _told_how_to_go_on():
         found = run(config, tell, check=lambda names: check_sets(floors, names))
         verdicts = judge(found.result, floors)
