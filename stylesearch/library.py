@@ -5,14 +5,17 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from PIL.Image import Image
+import numpy as np
+from PIL.Image import Image, Resampling
 
+from stylesearch.calibration import Calibration, calibrate
 from stylesearch.catalog import Catalog, absolute_url, sqlite_url
 from stylesearch.duplicates import (
     DISTANCE,
@@ -40,6 +43,7 @@ from stylesearch.tagging import TagKey, TagReport, import_tags, read_tags
 from stylesearch.thumbnails import has_thumbnail, thumbnail_path, trim_thumbnails, write_thumbnail
 
 _PAGE = 1_000  # assets whose details are read together
+_ENCODED = 32  # pictures that are encoded together
 
 
 @dataclass(frozen=True)
@@ -299,19 +303,21 @@ class Library:
             write_thumbnail(path, thumbnail_of(picture))
         return path
 
-    def search(self, query: Query, *, space: str | None = None) -> list[Hit]:
+    def search(self, query: Query, *, space: str | None = None, min_score: float | None = None) -> list[Hit]:
         """Finds what shares the style of the query's references.
 
         Args:
             query: what to look for; vectors in it are of the space.
             space: name of the space to search in; None: `self.space`.
+            min_score: leave out hits with a lower `Hit.score`, from 0 to 1, so that there may be none; None: no scores.
 
         Returns:
             at most `query.k` hits, best first; equal cosines by ascending asset id.
 
         Raises:
             ImageError: a reference cannot be read as an image.
-            UsageError: a reference is no asset of this library, references cancel out, or there is no such space.
+            UsageError: a reference is no asset of this library, references cancel out, there is no such space,
+                or scores are asked for and not calibrated.
             SpaceMismatchError: a vector is not of this library's space, or the encoder is not the one that filled it.
             EncoderError: a text, and an encoder without a text tower.
         """
@@ -328,7 +334,49 @@ class Library:
         allowed = self.catalog.asset_ids(query) if query.filtering else None
         neighbours = index.search(vector[None], max(1, min(query.k + len(left_out), len(index))), allowed)
         found = neighbours.ids[0][neighbours.ids[0] >= 0].tolist()
-        return to_hits(neighbours, self.catalog.assets(found), left_out, query.k)
+        hits = to_hits(neighbours, self.catalog.assets(found), left_out, query.k)
+        if min_score is None or not hits:
+            return hits
+        scores = searching.scores(vector, own_ids, [hit.asset.id for hit in hits])
+        scored = [replace(hit, score=score) for hit, score in zip(hits, scores.tolist(), strict=True)]
+        return [hit for hit in scored if hit.score is not None and hit.score >= min_score]
+
+    def calibrate(self, pictures: int = 400, *, space: str | None = None) -> Calibration:
+        """Finds out what the scores of a space mean in this library, from the two halves of some of its pictures, and
+        keeps that; see `stylesearch.calibration`. Do it again where the library has come to hold other pictures.
+
+        Args:
+            pictures: how many, at most.
+            space: its name; None: `self.space`.
+
+        Raises:
+            UsageError: too few pictures can be read, or there is no such space.
+        """
+        searching = self.searching(space)
+        index = searching.index()
+        side = searching.encoder.preprocess.size
+        read: dict[int, Image] = {}
+        after = ""
+        while len(read) < pictures and (some := self.browse(pictures, after=after)):
+            after = some[-1].sha256
+            known = set(self.catalog.vectors(searching.id, [asset.id for asset in some])[0].tolist())
+            for asset in some[: pictures - len(read)]:
+                with suppress(ImageError):
+                    if asset.id in known:
+                        picture = self.picture(asset)
+                        # Hundreds of them are held, and the encoder sees no more than this.
+                        picture.thumbnail((2 * side, 2 * side), Resampling.LANCZOS)
+                        read[asset.id] = picture
+        made = calibrate(list(read), list(read.values()), self._encode(searching), index, searching.space.key)
+        made.write(searching.calibration_path)
+        return made
+
+    def _encode(self, searching: SearchSpace) -> Callable[[Sequence[Image]], np.ndarray]:
+        def encode(images: Sequence[Image]) -> np.ndarray:
+            starts = range(0, len(images), _ENCODED)
+            return np.concatenate([searching.encoder.embed_batch(images[at : at + _ENCODED]) for at in starts])
+
+        return encode
 
     def load_reference(self, data: bytes, *, name: str | None = None) -> LoadedReference:
         """Encodes a picture that is not (or not known to be) a file here, such as one dropped on a page.

@@ -371,10 +371,13 @@ class Hit:
     Attributes:
         asset: the picture, with its locations.
         cosine: similarity to the query in [-1, 1]; higher is more alike.
+        score: probability in [0, 1] that it has the style of the query, where scores were asked for; see
+            `stylesearch.calibration` for what that means.
     """
 
     asset: Asset
     cosine: float
+    score: float | None = None
 
     @property
     def path(self) -> str:

@@ -5,17 +5,24 @@ from __future__ import annotations
 import logging
 import shutil
 import threading
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
+
+from stylesearch.calibration import Calibration
 from stylesearch.catalog import Catalog
 from stylesearch.encoders import load_encoder
 from stylesearch.encoders.base import Encoder
 from stylesearch.errors import LibraryError, SpaceMismatchError, VectorIndexError
 from stylesearch.records import Space
 from stylesearch.references import ReferenceReader
+from stylesearch.scores import LocalScaling, csls
 from stylesearch.settings import Settings
 from stylesearch.vectors import VectorIndex, index_place, new_index, open_index
+from stylesearch.vectors.table import cosines_of
 
 # An index that lags the catalog by more than this is saved once it has caught up: reading the changes again at every
 # start would cost more than writing the file once.
@@ -30,6 +37,7 @@ class SearchSpace:
     Attributes:
         space: which vectors.
         index_path: where the vector index is kept.
+        calibration_path: where it is kept what scores mean.
 
     Args:
         kind: of the vector index, as `LibrarySettings.index` says it.
@@ -39,6 +47,7 @@ class SearchSpace:
     def __init__(self, catalog: Catalog, space: Space, kind: str, folder: Path, environment: Settings) -> None:
         self.space = space
         self.index_path = index_place(kind, folder / "index" / f"{space.key}.vectors")
+        self.calibration_path = folder / "index" / f"{space.key}.calibration.json"
         self._catalog = catalog
         self._kind = kind
         self._folder = folder
@@ -46,6 +55,7 @@ class SearchSpace:
         self._lock = threading.Lock()  # one thread catches up; an index bears being searched meanwhile
         self._index: VectorIndex | None = None
         self._unsaved = 0
+        self._scaling = LocalScaling()
         self._state: int | None = None  # of the catalog, when the index had caught up with it
 
     @cached_property
@@ -129,6 +139,29 @@ class SearchSpace:
             except OSError as exc:
                 raise LibraryError(f"The index '{self.index_path}' cannot be deleted ({exc.strerror}).") from exc
 
+    def scores(self, query: np.ndarray, own: AbstractSet[int], ids: Sequence[int]) -> np.ndarray:
+        """How likely pictures share the style of a query: float64 (N,) in [0, 1].
+
+        Args:
+            query: float32 (D,), unit length.
+            own: ids of assets that are references of the query, and so no neighbours of it.
+            ids: N asset ids.
+
+        Raises:
+            UsageError: the space is not calibrated.
+        """
+        calibration = Calibration.read(self.calibration_path, self.space.key)
+        known, vectors = self._catalog.vectors(self.id, ids)
+        order = np.argsort(np.array(ids))
+        with self._lock:
+            index = self._caught_up()
+            around = self._scaling.around(query[None], index, [own])
+            terms = self._scaling.terms(known.tolist(), vectors, index)
+        cosines = cosines_of(query, vectors)
+        result = np.empty(len(ids))
+        result[order] = calibration.probability(csls(cosines[None], around, terms)[0])
+        return result
+
     def check_filled(self) -> None:
         """Raises SpaceMismatchError where the catalog holds vectors, and none of them is of this space."""
         filled = self._catalog.spaces()
@@ -150,9 +183,11 @@ class SearchSpace:
         self._index = self._opened()
         if self._index.history != self._catalog.history(self._index.sequence):
             # The catalog was restored from a backup, or exchanged: the index knows things that never happened.
+            self._scaling = LocalScaling()
             self._index = new_index(self._kind, self.space.dim, self._environment, self.index_path)
         for changes in self._catalog.changes(self.id, after=self._index.sequence):
             self._index.apply(changes)
+            self._scaling.follow(changes)
             self._unsaved += len(changes.asset_ids)
         if self._unsaved >= SAVE_AFTER:
             try:

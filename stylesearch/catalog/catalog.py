@@ -664,9 +664,9 @@ def _history(connection: Connection, sequence: int) -> str:
 def _assets(connection: Connection, ids: Sequence[int]) -> dict[int, Asset]:
     assets: dict[int, Asset] = {}
     for some in chunks(ids):
-        for (asset_id, *columns), rows in groupby(connection.execute(_LOCATED, {"ids": some}), lambda row: row[:6]):
+        for columns, rows in groupby(connection.execute(_LOCATED, {"ids": some}), lambda row: row[:6]):
             paths = tuple(path_of_uri(row.uri) for row in rows if row.uri is not None)
-            assets[asset_id] = Asset(asset_id, *columns, paths=paths)
+            assets[columns[0]] = Asset(*columns, paths)
     return assets
 
 

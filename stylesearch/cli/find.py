@@ -67,6 +67,12 @@ def search(
         str | None,
         typer.Option(help="Search in this space of the library.", show_default="see: stylesearch space list"),
     ] = None,
+    min_score: Annotated[
+        float | None,
+        typer.Option(
+            min=0, max=1, help="Only hits that share the style with this probability; first: stylesearch calibrate."
+        ),
+    ] = None,
     include_references: Annotated[
         bool, typer.Option("--include-references", help="Show the references too, where they are in the library.")
     ] = False,
@@ -90,14 +96,14 @@ def search(
         **filters_of(path, format, tag, creator, licence, date, software, generated),
     )
     with Library.open(library) as opened:
-        hits = opened.search(query, space=space)
+        hits = opened.search(query, space=space, min_score=min_score)
         if sheet is not None:
             shown = [reference for reference in references or () if not reference.startswith("id:")]
             contact_sheet(hits, sheet, opened.ensure_thumbnail, references=shown)
     if as_json:
         print_json([as_record(hit) for hit in hits])
     else:
-        _print_table(hits)
+        _print_table(hits, min_score)
         if sheet is not None:
             typer.echo(f"Wrote {sheet}", err=True)
 
@@ -110,6 +116,7 @@ def as_record(hit: Hit) -> dict[str, object]:
     return {
         "id": asset.id,
         "cosine": round(hit.cosine, 6),
+        **({} if hit.score is None else {"score": round(hit.score, 4)}),
         "paths": [printable(path) for path in asset.paths],
         "format": asset.format,
         "width": asset.width,
@@ -148,9 +155,42 @@ def _weights(given: str | None, references: int, texts: int) -> list[float]:
     return numbers
 
 
-def _print_table(hits: list[Hit]) -> None:
+@app.command(epilog=examples("stylesearch calibrate", "stylesearch search reference.png --min-score 0.5"))
+def calibrate(
+    pictures: Annotated[int, typer.Option(help="How many pictures to look at, at most.", min=1)] = 400,
+    space: Annotated[
+        str | None,
+        typer.Option(help="Calibrate this space of the library.", show_default="the one that searches run in"),
+    ] = None,
+    library: LibraryOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Find out what scores mean in this library, for --min-score.
+
+    Learns to tell the two halves of one picture from halves of two pictures; docs/scores.md says how far that carries.
+    """
+    from dataclasses import asdict
+
+    from stylesearch.library import Library
+
+    with Library.open(library) as opened:
+        made = opened.calibrate(pictures, space=space)
+    if as_json:
+        print_json(asdict(made))
+        return
+    typer.echo(f"Calibrated with {made.pictures:,} pictures; half of them were kept for this test:")
+    typer.echo(
+        f"At --min-score 0.5, {made.found:.0%} of pairs of halves of one picture pass, and {made.mistaken:.0%} of"
+    )
+    typer.echo(f"pairs of two pictures. Probabilities are {made.error:.2f} away from frequencies on average.")
+
+
+def _print_table(hits: list[Hit], min_score: float | None) -> None:
     from stylesearch.records import printable
 
+    if not hits and min_score is not None:
+        typer.echo(f"Nothing here has this style with a probability of {min_score:g}.", err=True)
+        return
     if not hits:
         typer.echo("Nothing found: the library is empty, or the filters leave nothing.", err=True)
         return
@@ -158,5 +198,8 @@ def _print_table(hits: list[Hit]) -> None:
     for hit in hits:
         asset, copies = hit.asset, len(hit.asset.paths) - 1
         more = f"  (+{copies} {'copy' if copies == 1 else 'copies'})" if copies and sys.stdout.isatty() else ""
-        rows.append((f"{hit.cosine:.3f}", str(asset.id), f"{asset.width}x{asset.height}", printable(hit.path) + more))
-    print_table(("Cosine", "Id", "Size", "File"), rows)
+        score = () if hit.score is None else (f"{hit.score:.2f}",)
+        rows.append(
+            (*score, f"{hit.cosine:.3f}", str(asset.id), f"{asset.width}x{asset.height}", printable(hit.path) + more)
+        )
+    print_table((*(() if min_score is None else ("Score",)), "Cosine", "Id", "Size", "File"), rows)
