@@ -201,7 +201,7 @@ def job(postgres_socket: str, tmp_path: Path) -> Iterator[Job]:
 def test_a_machine_that_cannot_see_what_it_needs_says_so(job: Job, tmp_path: Path) -> None:
     job.check()
     with pytest.raises(UsageError, match="elsewhere"):
-        replace(job, samples=(str(tmp_path / "elsewhere"),)).check()
+        replace(job, samples=((str(tmp_path / "elsewhere"),),)).check()
     with pytest.raises(UsageError, match="not-mounted"):
         replace(job, roots=(str(tmp_path / "not-mounted"),)).check()
     with pytest.raises(CatalogError):

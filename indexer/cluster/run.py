@@ -128,7 +128,7 @@ def index_on_cluster(
             thumbnails=thumbnails.absolute(),
             settings=settings,
             roots=tuple(there),
-            samples=(str(thumbnails.absolute() / CACHE_TAG), *_samples(there)),
+            samples=((str(thumbnails.absolute() / CACHE_TAG),), *_samples(there)),
             wanted=Wanted(retry_failed, reread_metadata, rehash, pages),
             file_seconds=file_seconds,
         )
@@ -264,13 +264,14 @@ def _shared(url: str | None) -> str:
     return url
 
 
-def _samples(roots: Sequence[str]) -> Iterator[str]:
-    """Something in each folder: an empty folder is what a mount looks like where it is not mounted."""
+def _samples(roots: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    """Some of what lies in each folder: an empty folder is what a mount looks like where it is not mounted."""
     for root in roots:
         path = Path(path_of_uri(divide_uri(uri_of(root))[0]))
         if not is_remote(root) and path.is_dir():
             with os.scandir(path) as entries:
-                yield from (entry.path for entry in islice(entries, 1))
+                if some := tuple(entry.path for entry in islice(entries, 8)):
+                    yield some
 
 
 def _shares(cluster: Cluster) -> tuple[int, int]:

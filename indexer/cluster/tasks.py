@@ -7,6 +7,7 @@ rows, nor on a row passing once: what a machine had in hand when it went away is
 from __future__ import annotations
 
 import pickle
+import platform
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -50,7 +51,7 @@ class Job:
         thumbnails: folder for them.
         settings: of the machine that started the run.
         roots: places that every machine must be able to read.
-        samples: paths that every machine must see.
+        samples: groups of paths; every machine must see at least one of each.
         wanted, file_seconds: see `indexer.run.index`.
     """
 
@@ -61,7 +62,7 @@ class Job:
     thumbnails: Path
     settings: Settings
     roots: tuple[str, ...]
-    samples: tuple[str, ...]
+    samples: tuple[tuple[str, ...], ...]
     wanted: Wanted
     file_seconds: float
 
@@ -73,11 +74,15 @@ class Job:
             CatalogError: the catalog cannot be reached from here.
             MissingDependencyError: a package is needed here.
         """
-        for sample in self.samples:
-            if not Path(sample).exists():
-                raise UsageError(f"There is nothing at '{printable(sample)}'.")
+        self.look()
         sources_of(self.roots, self.settings.limits, threading.Event())
         Catalog.open(self.catalog).close()
+
+    def look(self) -> None:
+        """Raises UsageError where a mount is not there, so that every file on it would count as missing."""
+        for group in self.samples:
+            if not any(Path(sample).exists() for sample in group):
+                raise UsageError(f"There is nothing at '{printable(group[0])}' on {platform.node()}. Is it mounted?")
 
 
 class Found(NamedTuple):
@@ -210,8 +215,7 @@ class _Reader:
     """Runs the stages up to decoding on some files at a time. Lives as long as its process, with a decoder process."""
 
     def __init__(self, job: Job) -> None:
-        # A machine that came later than the run, or has lost a mount, would find every file missing.
-        job.check()
+        job.check()  # the machine may have come later than the run
         self._job = job
         self._settings = replace(job.settings, workers=1)
         self._workers = DecodeWorkers(
@@ -224,6 +228,7 @@ class _Reader:
         )
 
     def read(self, found: Found) -> Iterator[Row]:
+        self._job.look()
         catalog, stop, report = _catalog(self._job.catalog), threading.Event(), Report()
         held = _Held(catalog, self._job.space_id, Stage())
         given = {found.scan_id: _Given(found.items, self._job.settings.limits, stop)}
