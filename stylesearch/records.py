@@ -128,7 +128,7 @@ def printable(path: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """What a file, and a sidecar beside it, say about the picture. Text is NFC, free of control characters, and bounded.
+    """What a file, and a sidecar beside it, say about the picture. Text is NFC, bounded, without control characters.
 
     Attributes:
         title, description: of the picture.

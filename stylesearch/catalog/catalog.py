@@ -37,7 +37,7 @@ from stylesearch.catalog.describing import (
     read_tags,
     remove_tags,
 )
-from stylesearch.catalog.engine import connect, mapped_errors, openable, parse_url
+from stylesearch.catalog.engine import connect, gather_statistics, mapped_errors, openable, parse_url
 from stylesearch.catalog.packing import pack, unpack
 from stylesearch.catalog.selection import among, at_or_below, chunks, matching, sampled
 from stylesearch.catalog.tables import (
@@ -593,6 +593,8 @@ class Catalog:
         """Remembers what a run of the indexer did; the latest thousand are kept."""
         row = {"started_at": started, "finished_at": finished, "report": json.dumps(report)}
         with self.writing() as connection:
+            gather_statistics(connection)
+        with self.writing() as connection:
             run_id = connection.execute(insert(RunRow).returning(RunRow.id), row).scalar_one()
             connection.execute(delete(RunRow).where(RunRow.id <= run_id - _KEPT_RUNS))
 
@@ -664,9 +666,11 @@ def _history(connection: Connection, sequence: int) -> str:
 def _assets(connection: Connection, ids: Sequence[int]) -> dict[int, Asset]:
     assets: dict[int, Asset] = {}
     for some in chunks(ids):
-        for columns, rows in groupby(connection.execute(_LOCATED, {"ids": some}), lambda row: row[:6]):
+        for asset_id, group in groupby(connection.execute(_LOCATED, {"ids": some}), lambda row: row.id):
+            rows = list(group)
             paths = tuple(path_of_uri(row.uri) for row in rows if row.uri is not None)
-            assets[columns[0]] = Asset(*columns, paths)
+            _, sha256, size, format, width, height, _ = rows[0]
+            assets[asset_id] = Asset(asset_id, sha256, size, format, width, height, paths)
     return assets
 
 

@@ -139,6 +139,14 @@ def _sqlite_begin(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
+def gather_statistics(connection: Connection) -> None:
+    """Has SQLite look at some rows of the tables that have grown, so that it knows which index to take; PostgreSQL does
+    so by itself."""
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("PRAGMA analysis_limit = 1000")
+        connection.exec_driver_sql("PRAGMA optimize")
+
+
 @contextmanager
 def mapped_errors(url: URL) -> Iterator[None]:
     """Turns whatever SQLAlchemy, or SQLite's driver, raises into CatalogError."""
