@@ -21,6 +21,8 @@ import numpy as np
 
 from stylesearch.errors import UsageError
 
+_BLOCK = 1 << 22  # precisions that are held at once, 32 MB: a style may have thousands of pictures
+
 
 def hit_rate(found: np.ndarray, k: int) -> np.ndarray:
     """1 where any of the k best is relevant, else 0.
@@ -65,8 +67,13 @@ def map_at_r(found: np.ndarray, relevant: np.ndarray) -> np.ndarray:
     UsageError.
     """
     top = _top(found, int(relevant.max(initial=1)))
-    within = np.arange(1, top.shape[1] + 1) <= relevant[:, None]
-    average: np.ndarray = (top * within * _precisions(top)).sum(1) / relevant
+    rank = np.arange(1, top.shape[1] + 1)
+    average = np.empty(len(top))
+    step = max(1, _BLOCK // top.shape[1])
+    for start in range(0, len(top), step):
+        here = slice(start, start + step)
+        right = top[here] & (rank <= relevant[here, None])
+        average[here] = (right * _precisions(right)).sum(1) / relevant[here]
     return average
 
 

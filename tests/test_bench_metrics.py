@@ -98,7 +98,8 @@ def test_mean_precision_is_what_the_code_of_csd_computes(k: int) -> None:
     assert metrics.mean_precision(found, k).mean() == pytest.approx(total / len(found))
 
 
-def test_metrics_of_a_slow_obvious_version() -> None:
+def test_metrics_of_a_slow_obvious_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metrics, "_BLOCK", 100)  # several blocks, the last one short
     found, relevant, _ = drawn(60, 25, seed=7)
     for k in (1, 4, 25):
         slow_ap, slow_mean = [], []
@@ -108,6 +109,8 @@ def test_metrics_of_a_slow_obvious_version() -> None:
             slow_ap.append(sum(p for p, hit in zip(at, row[:k], strict=True) if hit) / min(k, r))
         assert metrics.mean_precision(found, k) == pytest.approx(slow_mean)
         assert metrics.average_precision(found, relevant, k) == pytest.approx(slow_ap)
+    at_r = [metrics.average_precision(row[None], r[None], int(r))[0] for row, r in zip(found, relevant, strict=True)]
+    assert metrics.map_at_r(found, relevant) == pytest.approx(at_r)
 
 
 @pytest.mark.parametrize(("relevant", "allowed"), [(1, 1), (1, 6), (2, 5), (3, 7), (6, 6)])
