@@ -14,7 +14,8 @@ import numpy as np
 
 from benchmarks.approximate_search import PQ_GALLERY, Built, installed_ways, way
 from benchmarks.metrics import mean_precision, precision
-from stylesearch.errors import UsageError, VectorIndexError
+from benchmarks.similarity import unit_rows
+from stylesearch.errors import UsageError
 
 DEPTH = 10
 
@@ -82,10 +83,10 @@ def losses(
 
     Raises:
         UsageError: no two pictures share a style, or there is no such way.
-        VectorIndexError: a vector is not of unit length, or not finite.
+        EncoderError: a vector is not of unit length, or not finite.
         MissingDependencyError: a way was named whose engine is not installed.
     """
-    vectors = _checked(vectors)
+    vectors = unit_rows(vectors, "gallery")
     asked = _draw_queries(styles, queries, seed)
     names = [name for name in (default_ways(*vectors.shape) if ways is None else ways) if name != "exact"]
     found = [(name, way(name)) for name in names]  # a wrong name is told before minutes are spent on the others
@@ -117,17 +118,6 @@ def losses(
             )
         )
     return rows
-
-
-def _checked(vectors: np.ndarray) -> np.ndarray:
-    vectors = np.ascontiguousarray(vectors, np.float32)
-    lengths = np.linalg.norm(vectors, axis=1)
-    wrong = np.flatnonzero(~(np.abs(lengths - 1) < 0.01))  # so written, NaN is wrong too
-    if len(wrong):
-        raise VectorIndexError(
-            f"The vectors of rows {wrong[:10].tolist()} are not of unit length (the first has {lengths[wrong[0]]:.4g})."
-        )
-    return vectors
 
 
 def _draw_queries(styles: np.ndarray, count: int, seed: int) -> np.ndarray:

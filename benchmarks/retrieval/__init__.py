@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from benchmarks.retrieval.config import Config
 from benchmarks.retrieval.results import Result
-from benchmarks.retrieval.run import Config, Run, run
+from benchmarks.retrieval.run import Run, run
 
 __all__ = ["Config", "Result", "Run", "run"]
