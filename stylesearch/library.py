@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -43,6 +43,7 @@ from stylesearch.tagging import TagKey, TagReport, import_tags, read_tags
 from stylesearch.thumbnails import has_thumbnail, thumbnail_path, trim_thumbnails, write_thumbnail
 
 _PAGE = 1_000  # assets whose details are read together
+_REMEMBERED = 5_000  # assets that were hits lately
 _ENCODED = 32  # pictures that are encoded together
 
 
@@ -84,6 +85,7 @@ class Library:
         self.catalog = Catalog.open(settings.catalog or sqlite_url(folder / "catalog.db"))
         self._lock = threading.Lock()
         self._opened: dict[str, SearchSpace] = {}  # by key of the space
+        self._remembered: tuple[int | None, dict[int, Asset]] = None, {}  # assets, and the state that they are of
 
     @classmethod
     def create(
@@ -334,12 +336,22 @@ class Library:
         allowed = self.catalog.asset_ids(query) if query.filtering else None
         neighbours = index.search(vector[None], max(1, min(query.k + len(left_out), len(index))), allowed)
         found = neighbours.ids[0][neighbours.ids[0] >= 0].tolist()
-        hits = to_hits(neighbours, self.catalog.assets(found), left_out, query.k)
+        hits = to_hits(neighbours, self._located(found, searching.state), left_out, query.k)
         if min_score is None or not hits:
             return hits
         scores = searching.scores(vector, own_ids, [hit.asset.id for hit in hits])
         scored = [replace(hit, score=score) for hit, score in zip(hits, scores.tolist(), strict=True)]
         return [hit for hit in scored if hit.score is not None and hit.score >= min_score]
+
+    def _located(self, ids: Sequence[int], state: int | None) -> Mapping[int, Asset]:
+        """The assets by id, remembered while the catalog is in this state."""
+        known_state, known = self._remembered
+        if known_state != state or len(known) > _REMEMBERED:
+            known = {}
+        if missing := [asset_id for asset_id in ids if asset_id not in known]:
+            known = known | self.catalog.assets(missing)
+            self._remembered = state, known
+        return known
 
     def calibrate(self, pictures: int = 400, *, space: str | None = None) -> Calibration:
         """Finds out what the scores of a space mean in this library, from the two halves of some of its pictures, and

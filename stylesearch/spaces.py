@@ -117,6 +117,11 @@ class SearchSpace:
             self._save(index)
             return index
 
+    @property
+    def state(self) -> int | None:
+        """The state of the catalog that `index` has last caught up with; see `Catalog.state`."""
+        return self._state
+
     def close(self) -> None:
         """Releases the index; its file is left as last saved, and catches up when it is opened again."""
         with self._lock:

@@ -119,9 +119,7 @@ def refusing():
 
 @pytest.mark.filterwarnings("ignore:Api key is used with an insecure connection")  # of loopback
 def test_a_wrong_key_and_a_full_server_are_named(refusing):
-    with pytest.raises(
-        VectorIndexError, match=r"refuses the API key\. Set .*STYLESEARCH_QDRANT_API_KEY"
-    ):
+    with pytest.raises(VectorIndexError, match=r"refuses the API key\. Set .*STYLESEARCH_QDRANT_API_KEY"):
         QdrantServerIndex.open(Server(refusing, "prints", key="wrong"), "space", DIM)
     with pytest.raises(VectorIndexError, match=r"refuses \(507: .*no room"):
         QdrantServerIndex.open(Server(refusing, "prints", key="right"), "space", DIM)

@@ -94,7 +94,10 @@ def matching(
     Close it where it is not read to its end: a cursor is open on the server until then.
     """
     query = select(LocationRow.asset_id).where(LocationRow.present, LocationRow.asset_id > after)
-    query = query.where(*(LocationRow.asset_id.in_(wanted) for wanted in _wanted(filters)))
+    for wanted in _wanted(filters):
+        if among_ids is not None:
+            wanted = wanted.where(wanted.selected_columns[0].in_(among_ids))
+        query = query.where(LocationRow.asset_id.in_(wanted))
     if among_ids is not None:
         query = query.where(LocationRow.asset_id.in_(among_ids))
     if filters.generated is False:

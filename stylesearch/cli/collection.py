@@ -20,7 +20,6 @@ from stylesearch.cli.app import (
     remember_library,
 )
 from stylesearch.errors import ImageReason, UsageError
-from stylesearch.settings import IndexKind
 
 if TYPE_CHECKING:
     from stylesearch.records import Run
@@ -42,7 +41,12 @@ def init(
     ] = None,
     encoder: Annotated[str | None, typer.Option(help="Encoder that fills it.", show_default="the embedded one")] = None,
     catalog: Annotated[str | None, typer.Option(help="Database URL.", show_default="SQLite, in the folder")] = None,
-    index: Annotated[IndexKind, typer.Option(help="Vector engine.")] = "auto",
+    index: Annotated[
+        str,
+        typer.Option(
+            help="Vector engine: auto, exact, faiss, faiss:TYPE, qdrant, qdrant:PATH, qdrant+http://HOST/NAME."
+        ),
+    ] = "auto",
     as_json: JsonOption = False,
 ) -> None:
     """Make a new, empty library."""
