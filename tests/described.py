@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Any
 
 from pictures import draw
 from PIL import PngImagePlugin
@@ -48,6 +49,6 @@ def described_library(folder: Path) -> Path:
     return folder / "library"
 
 
-def names(library: Library, **filters: object) -> list[str]:
+def names(library: Library, **filters: Any) -> list[str]:
     """Names of the pictures that meet the filters of a `Query`."""
     return sorted(Path(asset.paths[0]).name for asset in library.browse(99, **filters))
