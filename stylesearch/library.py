@@ -349,7 +349,7 @@ class Library:
         if known_state != state or len(known) > _REMEMBERED:
             known = {}
         if missing := [asset_id for asset_id in ids if asset_id not in known]:
-            known = known | self.catalog.assets(missing)
+            known.update(self.catalog.assets(missing))
             self._remembered = state, known
         return known
 

@@ -163,9 +163,9 @@ def test_command_follows_until_it_is_interrupted(tmp_path: Path) -> None:
         program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
     ) as process:
         assert process.stdout and process.stderr
-        assert "1 new" in process.stdout.readline()
+        assert any("1 new" in line for line in process.stdout)
         (pictures / "b.png").write_bytes(encode(draw(2), "PNG"))
-        assert "1 new" in process.stdout.readline()
+        assert any("1 new" in line for line in process.stdout)  # after the rates of the first run
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=60)
     assert process.returncode == 0 and "Watching" in errors
