@@ -87,31 +87,50 @@ class Watcher(FileSystemEventHandler):
         self._limits = limits
         self._ignored = {spelt for folder in ignored for spelt in (str(folder.absolute()), str(folder.resolve()))}
         self._quiet = quiet
-        self._observer = Observer()
         self._lock = threading.Lock()  # events come from the observer's thread
         self._waiting: dict[str, _Look] = {}
         self._too_many = False
         self._walked = time.monotonic()
 
     def __enter__(self) -> Self:
-        for folder in self._folders:
-            self._observer.schedule(self, folder, recursive=True)
+        self._start()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._end()
+
+    def _start(self) -> None:
+        self._observer = Observer()
+        before = set(threading.enumerate())
         try:
+            for folder in self._folders:
+                if Path(folder).is_dir():  # one that is away is walked once it is back
+                    self._observer.schedule(self, folder, recursive=True)
             self._observer.start()
         except OSError as exc:
             raise StyleSearchError(
                 f"The folders cannot be watched ({exc.strerror}). On Linux each folder takes one of a limited "
                 "number of watches; allow more with: sudo sysctl fs.inotify.max_user_watches=1000000"
             ) from exc
-        return self
+        self._threads = set(threading.enumerate()) - before
 
-    def __exit__(self, *exc_info: object) -> None:
+    def _end(self) -> None:
         self._observer.stop()
         self._observer.join()
+
+    def _start_again_if_deaf(self) -> None:
+        # An observer whose thread has met an error of its own goes on without a word, and without events.
+        if all(thread.is_alive() for thread in self._threads):
+            return
+        self._end()
+        self._start()
+        with self._lock:
+            self._too_many = True
 
     def changes(self, stop: threading.Event) -> Iterator[Changes]:
         """What changes, as it comes to rest; ends once `stop` is set."""
         while not stop.wait(self._quiet / 4):
+            self._start_again_if_deaf()
             if self._too_many_at_rest() or time.monotonic() - self._walked >= WALK_SECONDS:
                 with self._lock:
                     self._waiting.clear()

@@ -152,6 +152,25 @@ def test_everything_is_walked_from_time_to_time(bench: Bench, monkeypatch: pytes
         until(lambda: set(bench.located()) == {"a.png"}, "what had no event")
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_observer_that_has_died_is_replaced(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    heard = threading.Event()
+
+    def fail(_watcher: Watcher, _event: object) -> None:
+        heard.set()
+        raise RuntimeError("a fault of the observer's own thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Watcher, "on_any_event", fail)
+        with following(bench) as done:
+            bench.draw("a.png")
+            assert heard.wait(60)
+            patch.undo()
+            until(lambda: -1 in done and set(bench.located()) == {"a.png"}, "what was there meanwhile")
+            bench.draw("b.png", first=2)
+            until(lambda: set(bench.located()) == {"a.png", "b.png"}, "what comes afterwards")
+
+
 def test_command_follows_until_it_is_interrupted(tmp_path: Path) -> None:
     pictures, library = tmp_path / "pictures", tmp_path / "pictures" / "library"
     pictures.mkdir()
@@ -163,11 +182,15 @@ def test_command_follows_until_it_is_interrupted(tmp_path: Path) -> None:
         program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
     ) as process:
         assert process.stdout and process.stderr
+        too_long = threading.Timer(120, process.kill)
+        too_long.daemon = True
+        too_long.start()
         assert any("1 new" in line for line in process.stdout)
         (pictures / "b.png").write_bytes(encode(draw(2), "PNG"))
         assert any("1 new" in line for line in process.stdout)  # after the rates of the first run
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate()
+        too_long.cancel()
     assert process.returncode == 0 and "Watching" in errors
     with Library.open(library) as opened:
         assert opened.status().searchable == 2
