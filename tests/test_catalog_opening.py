@@ -42,9 +42,10 @@ def test_migrations_build_the_same_keys_and_indexes_as_the_models(
         primary_keys = [inspect(one).get_pk_constraint(name) for one in (migrated, direct)]
         assert primary_keys[0]["constrained_columns"] == primary_keys[1]["constrained_columns"]
     if migrated.dialect.name == "sqlite":
-        query = text("SELECT name FROM sqlite_master WHERE sql LIKE '%AUTOINCREMENT%'")
+        query = text("SELECT name FROM sqlite_master WHERE sql LIKE '%AUTOINCREMENT%' ORDER BY name")
         with migrated.connect() as one, direct.connect() as other:
-            assert one.execute(query).all() == other.execute(query).all() == [("assets",)]
+            names = one.execute(query).scalars().all()
+            assert names == other.execute(query).scalars().all() == ["assets", "boards", "saved_searches"]
     migrated.dispose()
     direct.dispose()
 

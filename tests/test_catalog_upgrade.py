@@ -107,6 +107,22 @@ def test_it_can_be_written_to(old_catalog_url: str) -> None:
         assert catalog.counts().assets == 2
 
 
+def test_what_people_keep_finds_its_place(old_catalog_url: str) -> None:
+    Catalog.open(old_catalog_url).close()
+    engine = create_engine(old_catalog_url.replace("postgresql://", "postgresql+psycopg://"))
+    with engine.begin() as connection:
+        board = "INSERT INTO boards (name, notes, created_at, changed_at) VALUES ('Ink', '', :now, :now) RETURNING id"
+        board_id = connection.scalar(text(board), {"now": NOW})
+        item = (
+            "INSERT INTO board_items (board_id, asset_id, position, weight, note, added_at)"
+            " VALUES (:id, 7, 1, 1, '', :now)"
+        )
+        connection.execute(text(item), {"id": board_id, "now": NOW})
+        saved = "INSERT INTO saved_searches (name, address, created_at) VALUES ('Ink', 'like=1', :now) RETURNING id"
+        assert (board_id, connection.scalar(text(saved), {"now": NOW})) == (1, 1)
+    engine.dispose()
+
+
 def test_the_revision_is_the_newest(old_catalog_url: str) -> None:
     Catalog.open(old_catalog_url).close()
     engine = create_engine(old_catalog_url.replace("postgresql://", "postgresql+psycopg://"))

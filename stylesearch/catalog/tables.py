@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import (
     BigInteger,
     DateTime,
+    Float,
     ForeignKey,
     Index,
     Integer,
@@ -211,6 +212,46 @@ class AppearanceRow(Base):
     version: Mapped[int] = mapped_column(Integer)
     palette: Mapped[bytes] = mapped_column(LargeBinary)  # float16, little endian: L, a, b, share of each colour
     perceptual_hash: Mapped[int] = mapped_column(BigInteger)  # 64 bits, read as a signed number
+
+
+class BoardRow(Base):
+    """A board; see `records.Board`. A row goes by `prune` alone, and its id is never given again: links name it."""
+
+    __tablename__ = "boards"
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    name: Mapped[str] = mapped_column(Text)
+    notes: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(Utc)
+    changed_at: Mapped[datetime] = mapped_column(Utc)
+    deleted_at: Mapped[datetime | None] = mapped_column(Utc)  # it can be brought back until `prune` drops it
+
+
+class BoardItemRow(Base):
+    """An asset on a board, where it lies once at most. It holds the asset against `prune`."""
+
+    __tablename__ = "board_items"
+    __table_args__ = (Index("ix_board_items_asset_id", "asset_id"),)
+
+    board_id: Mapped[int] = mapped_column(ForeignKey("boards.id"), primary_key=True, autoincrement=False)
+    asset_id: Mapped[int] = mapped_column(ForeignKey("assets.id"), primary_key=True, autoincrement=False)
+    position: Mapped[int] = mapped_column(BigInteger)  # ascending, with gaps, so that most moves write one row
+    weight: Mapped[float] = mapped_column(Float)
+    note: Mapped[str] = mapped_column(Text)
+    added_at: Mapped[datetime] = mapped_column(Utc)
+
+
+class SavedSearchRow(Base):
+    """A search that somebody keeps, under a name: the part of the page's address after the question mark."""
+
+    __tablename__ = "saved_searches"
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    name: Mapped[str] = mapped_column(Text, unique=True)
+    address: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(Utc)
 
 
 class HistoryRow(Base):
