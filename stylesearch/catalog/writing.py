@@ -106,14 +106,17 @@ def forget(connection: Connection, root: str) -> int:
 def _lose(connection: Connection, root: str, missed: ColumnElement[bool], unrefused: ColumnElement[bool]) -> int:
     lost = and_(LocationRow.present, missed, at_or_below(LocationRow.uri, root))
     going = update(LocationRow).where(lost).values(present=False, missing_since=datetime.now(UTC))
+    before = _last_number(connection)
     asset_ids = connection.scalars(going.returning(LocationRow.asset_id)).all()
     settle(connection, asset_ids)
+    tell_again(connection, asset_ids, before)
     connection.execute(delete(RefusalRow).where(unrefused, at_or_below(RefusalRow.uri, root)))
     return len(asset_ids)
 
 
 def write(connection: Connection, space_id: int, scan_id: int, batch: Batch, packed: Mapping[str, bytes]) -> None:
     """Writes a batch; `packed` holds its vectors as they are stored, by sha256."""
+    number = _last_number(connection)
     before = _located(
         connection, [*(file.stat.uri for file in batch.indexed), *(file.stat.uri for file in batch.refused)]
     )
@@ -125,7 +128,13 @@ def write(connection: Connection, space_id: int, scan_id: int, batch: Batch, pac
     _add_vectors(connection, space_id, {asset_ids[sha256]: data for sha256, data in packed.items()})
     _refuse(connection, scan_id, batch.refused)
     back = _see_again(connection, scan_id, batch.unchanged)
-    settle(connection, {*(asset_id for _, asset_id in before.values()), *asset_ids.values(), *back})
+    changed = {*(asset_id for _, asset_id in before.values()), *asset_ids.values(), *back}
+    settle(connection, changed)
+    tell_again(connection, changed, number)
+
+
+def _last_number(connection: Connection) -> int:
+    return connection.scalars(select(CounterRow.value).where(_IS_SEQUENCE)).one()
 
 
 def _take_numbers(connection: Connection, count: int) -> int:
@@ -145,15 +154,28 @@ def settle(connection: Connection, asset_ids: Iterable[int]) -> None:
         _turn(connection, [asset_id for asset_id in some if asset_id not in present], live=False)
 
 
+def tell_again(connection: Connection, asset_ids: Iterable[int], number: int | None = None) -> None:
+    """Gives the live vectors of these assets a fresh number, in all spaces: what filters look at may have changed.
+
+    Args:
+        number: those with a higher one have got it just now; None: none has.
+    """
+    older = true() if number is None else VectorRow.sequence <= number
+    for some in chunks(sorted(set(asset_ids))):
+        _renumber(connection, some, and_(VectorRow.live, older), live=True)
+
+
 def _turn(connection: Connection, asset_ids: Sequence[int], live: bool) -> None:
     """Gives the vectors of these assets that are not in this state a fresh number in it, in all spaces."""
+    _renumber(connection, asset_ids, VectorRow.live.is_(not live), live=live)
+
+
+def _renumber(connection: Connection, asset_ids: Sequence[int], which: ColumnElement[bool], live: bool) -> None:
     place = func.row_number().over(order_by=(VectorRow.asset_id, VectorRow.space_id)).label("place")
     turning = (
-        select(VectorRow.asset_id, VectorRow.space_id, place)
-        .where(VectorRow.asset_id.in_(asset_ids), VectorRow.live.is_(not live))
-        .subquery()
+        select(VectorRow.asset_id, VectorRow.space_id, place).where(VectorRow.asset_id.in_(asset_ids), which).subquery()
     )
-    last = literal(connection.scalars(select(CounterRow.value).where(_IS_SEQUENCE)).one(), BigInteger)
+    last = literal(_last_number(connection), BigInteger)
     turned = connection.execute(
         update(VectorRow)
         .where(VectorRow.asset_id == turning.c.asset_id, VectorRow.space_id == turning.c.space_id)
