@@ -304,8 +304,32 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
+class Facts:
+    """What filters look at, of one asset; words are folded, as they are compared.
+
+    Attributes:
+        format: of the file.
+        tags, creators, licences, software: its terms.
+        year: in which the picture was made; None: unknown.
+        generated: whether a model made it, by its own account.
+        uris: of its present locations, in NFC.
+    """
+
+    format: str
+    tags: tuple[str, ...] = ()
+    creators: tuple[str, ...] = ()
+    licences: tuple[str, ...] = ()
+    software: tuple[str, ...] = ()
+    year: int | None = None
+    generated: bool = False
+    uris: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Changes:
     """A stretch of a space's history, oldest first; an index applies them in order.
+
+    A row may say what is known already: an asset comes again, too, when what filters look at has changed.
 
     Attributes:
         asset_ids: int64 (N,).
@@ -313,6 +337,7 @@ class Changes:
         live: bool (N,); False: remove the asset from the index.
         sequence: sequence number of the last row; the index stores it as 'seen so far'.
         history: what the catalog calls the transaction that gave that number; see `Catalog.history`.
+        facts: of the assets by id, for an index that filters by them; those that are gone may be missing.
     """
 
     asset_ids: np.ndarray
@@ -320,6 +345,7 @@ class Changes:
     live: np.ndarray
     sequence: int
     history: str = ""
+    facts: Mapping[int, Facts] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
