@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
+import re
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from stylesearch.errors import UsageError
+from stylesearch.facets import COLOURS, ORIENTATIONS, SIZES
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,6 +48,7 @@ FORMATS = (
 )
 
 _WORDS = ("tags", "creators", "licences", "software")
+_LISTS = ("paths", "formats", *_WORDS, "folders", "sizes", "orientations", "colours")
 
 # What people call formats, after the extension of a file, where the catalog's name is another.
 _OTHER_NAMES = {
@@ -59,7 +62,7 @@ _OTHER_NAMES = {
 class Filters:
     """Among which assets to look. Within one filter, any of the values will do; all filters must be met.
 
-    Case does not matter but in `paths`.
+    Case does not matter but in `paths` and `folders`.
 
     Attributes:
         paths: keep only assets with a location that matches one of these globs (`*`, `?`, `[...]`, `**` as in a shell;
@@ -71,9 +74,15 @@ class Filters:
             the licence or the copyright notice, within the name of the program.
         years: the first and the last year in which the picture was made; None leaves a side open.
         generated: True: only pictures that a model made, by their own account; False: only others.
+        folders: keep only assets with a location at or below one of these absolute paths (or `s3://...`).
+        sizes: keep only these of `stylesearch.facets.SIZES`, by the longest side.
+        orientations: keep only these of `stylesearch.facets.ORIENTATIONS`.
+        colours: keep only assets that show every one of these colours: a name of `stylesearch.facets.COLOURS`, or a
+            colour as the web writes it ("#2f67c5"), of which something near will do.
+        whole: creators, licences and software are whole names, as facets list them, and not parts of one.
 
     Raises:
-        UsageError: an unknown format, an empty word, or years that run backwards.
+        UsageError: an unknown format, size, orientation or colour, an empty word, or years that run backwards.
     """
 
     paths: Sequence[str] = ()
@@ -84,12 +93,20 @@ class Filters:
     software: Sequence[str] = ()
     years: tuple[int | None, int | None] = (None, None)
     generated: bool | None = None
+    folders: Sequence[str] = ()
+    sizes: Sequence[str] = ()
+    orientations: Sequence[str] = ()
+    colours: Sequence[str] = ()
+    whole: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("paths", "formats", *_WORDS):
+        for name in _LISTS:
             given = getattr(self, name)
             object.__setattr__(self, name, (given,) if isinstance(given, str) else tuple(given))
         object.__setattr__(self, "formats", tuple(map(_format, self.formats)))
+        for name, known in (("sizes", SIZES), ("orientations", ORIENTATIONS)):
+            object.__setattr__(self, name, tuple(_one_of(known, name[:-1], word) for word in getattr(self, name)))
+        object.__setattr__(self, "colours", tuple(map(_colour, self.colours)))
         for name in _WORDS:
             if not all(word.strip() for word in getattr(self, name)):
                 raise UsageError(f"A filter of {name} is empty; leave it out, or name what to keep.")
@@ -100,8 +117,7 @@ class Filters:
     @property
     def filtering(self) -> bool:
         """Whether there is a filter at all."""
-        texts = any(getattr(self, name) for name in ("paths", "formats", *_WORDS))
-        return texts or self.years != (None, None) or self.generated is not None
+        return any(getattr(self, name) for name in _LISTS) or self.years != (None, None) or self.generated is not None
 
 
 @dataclass(frozen=True)
@@ -206,4 +222,18 @@ def _format(given: str) -> str:
     name = _OTHER_NAMES.get(name, name)
     if name not in FORMATS:
         raise UsageError(f"There is no format '{given}'; there are: {', '.join(FORMATS)}.")
+    return name
+
+
+def _one_of(known: Collection[str], what: str, given: str) -> str:
+    name = given.strip().lower()
+    if name not in known:
+        raise UsageError(f"There is no {what} '{given}'; there are: {', '.join(known)}.")
+    return name
+
+
+def _colour(given: str) -> str:
+    name = given.strip().lower()
+    if name not in COLOURS and not re.fullmatch("#[0-9a-f]{6}", name):
+        raise UsageError(f"There is no colour '{given}'; there are: {', '.join(COLOURS)}, and any such as '#2f67c5'.")
     return name

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import streamlit as st
 
 from ui import state
+from ui.narrowing import Narrowing
 
 # The formats that are worth a button. A link may name any other.
 _FORMATS = {"JPEG": "JPEG", "PNG": "PNG", "WEBP": "WebP", "TIFF": "TIFF", "GIF": "GIF", "AVIF": "AVIF"}
@@ -30,6 +32,29 @@ def show_filters(search: state.Search) -> None:
         )
         st.text_input("Folder contains", placeholder="for example: posters", key=state.FOLDER_FILTER, on_change=_apply)
         st.segmented_control("Pictures at once", state.COUNTS, required=True, key=state.COUNT_CHOICE, on_change=_apply)
+
+
+def query_filters(search: state.Search) -> dict[str, Any]:
+    """All filters of a search, as keywords of `Query` and `Filters`."""
+    narrowing = search.narrowing
+    return {
+        "formats": search.formats,
+        "paths": folder_globs(search.folder),
+        "sizes": narrowing.sizes,
+        "orientations": narrowing.orientations,
+        "colours": narrowing.colours,
+        "tags": narrowing.tags,
+        "creators": narrowing.creators,
+        "licences": narrowing.licences,
+        "years": narrowing.years,
+        "folders": (narrowing.place,) if narrowing.place else (),
+        "whole": True,
+    }
+
+
+def without_filters(search: state.Search) -> state.Search:
+    """The references alone."""
+    return replace(search, formats=(), folder="", narrowing=Narrowing())
 
 
 def folder_globs(text: str) -> list[str]:

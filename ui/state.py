@@ -7,12 +7,13 @@ button undoes a step. The session holds what a link cannot: pictures that were d
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias, cast
 
 import streamlit as st
 
 from stylesearch.references import LoadedReference
+from ui.narrowing import Narrowing
 
 # Names in the address.
 LIKE = "like"
@@ -68,6 +69,7 @@ class Search:
         formats: upper-case names of formats to keep; none: all.
         folder: keep pictures in folders whose path contains this.
         count: how many pictures to show at first, one of `COUNTS`.
+        narrowing: the other filters; `ui.filters.query_filters` makes all of them keywords of a `Query`.
     """
 
     like: tuple[Key, ...] = ()
@@ -75,6 +77,7 @@ class Search:
     formats: tuple[str, ...] = ()
     folder: str = ""
     count: int = COUNTS[0]
+    narrowing: Narrowing = field(default_factory=Narrowing)
 
     @classmethod
     def from_address(cls, parameters: Mapping[str, str]) -> Search:
@@ -89,6 +92,7 @@ class Search:
             tuple(sorted(formats)),
             folder.strip()[:_LONGEST_FOLDER],
             int(count) if count.isdecimal() and int(count) in COUNTS else COUNTS[0],
+            Narrowing.from_address(parameters),
         )
 
     def to_address(self) -> dict[str, str]:
@@ -100,7 +104,7 @@ class Search:
             FOLDER: self.folder,
             COUNT: "" if self.count == COUNTS[0] else str(self.count),
         }
-        return {name: value for name, value in parts.items() if value}
+        return {name: value for name, value in (parts | self.narrowing.to_address()).items() if value}
 
     def with_reference(self, key: Key, *, less: bool = False) -> Search:
         """This search with one reference more, or with a known one moved to the other side."""
