@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 import unicodedata
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from sqlalchemy import ARRAY, ColumnElement, Connection, Select, Text, and_, any_, func, literal, or_, select
 from sqlalchemy.orm import InstrumentedAttribute
 
 from stylesearch.catalog.globs import compile_globs, folder_of_glob
-from stylesearch.catalog.tables import AssetRow, AssetTermRow, LocationRow, MetadataRow, TermRow
+from stylesearch.catalog.tables import AppearanceRow, AssetRow, AssetTermRow, LocationRow, MetadataRow, TermRow
 from stylesearch.catalog.terms import CREATOR, LICENCE, SOFTWARE, TAG, folded
 from stylesearch.query import Filters
-from stylesearch.records import uri_of_path
+from stylesearch.records import APPEARANCE_VERSION, uri_of_path
 
 Item = TypeVar("Item")
 
@@ -48,6 +48,17 @@ def at_or_below(column: InstrumentedAttribute[str], folder: str) -> ColumnElemen
     low, high = bounds(folder)
     within = and_(column >= folder + "#", column < folder + chr(ord("#") + 1))  # an archive, say
     return or_(column == folder, and_(column >= low, column < high), within)
+
+
+def is_described(asset_id: ColumnElement[int] | InstrumentedAttribute[int]) -> ColumnElement[bool]:
+    """That an asset has an appearance of this version."""
+    return and_(AppearanceRow.asset_id == asset_id, AppearanceRow.version == APPEARANCE_VERSION)
+
+
+def possible(asset_ids: Iterable[int]) -> list[int]:
+    """Those of these numbers that can be ids."""
+    # No database stores an integer beyond 64 bits, and SQLite refuses to look for one.
+    return [int(asset_id) for asset_id in asset_ids if 0 < asset_id < 2**63]
 
 
 # Assets that are looked at in the order of a sample, before all that meet the filters are gathered and put in order.

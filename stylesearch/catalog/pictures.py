@@ -1,0 +1,138 @@
+"""What the catalog knows of pictures: where they are, what describes them, and which meet some filters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
+from itertools import groupby, islice
+
+import numpy as np
+from sqlalchemy import Connection, and_, bindparam, exists, func, select
+
+from stylesearch.catalog.database import Database
+from stylesearch.catalog.describing import Term, add_terms, read_appearances, read_metadata, read_tags, remove_tags
+from stylesearch.catalog.engine import mapped_errors
+from stylesearch.catalog.selection import chunks, matching, possible, sampled
+from stylesearch.catalog.tables import AppearanceRow, AssetRow, LocationRow, ReplacementRow
+from stylesearch.catalog.terms import TAG
+from stylesearch.catalog.writing import tell_again
+from stylesearch.query import Filters
+from stylesearch.records import APPEARANCE_VERSION, Asset, Details, Metadata, TagSource, path_of_uri
+
+_NO_FILTERS = Filters()
+
+
+class Pictures(Database):
+    """Assets, and what describes them."""
+
+    def assets(self, ids: Iterable[int]) -> dict[int, Asset]:
+        """The assets by id, with their present paths; unknown ids are left out."""
+        with mapped_errors(self._url), self._single.connect() as connection:
+            return _assets(connection, possible(ids))
+
+    def details(self, ids: Iterable[int]) -> dict[int, Details]:
+        """Everything that is known about these assets, by id; unknown ids are left out."""
+        with self.reading() as connection:
+            assets = _assets(connection, possible(ids))
+            known = list(assets)
+            metadata, tags = read_metadata(connection, known), read_tags(connection, known)
+            appearances = read_appearances(connection, known)
+        return {
+            asset_id: Details(
+                asset, metadata.get(asset_id, Metadata()), tags.get(asset_id, {}), appearances.get(asset_id)
+            )
+            for asset_id, asset in assets.items()
+        }
+
+    def asset_ids(self, filters: Filters = _NO_FILTERS) -> np.ndarray:
+        """Sorted int64 ids of the assets with a present location that meet the filters."""
+        with self.reading() as connection:
+            return np.fromiter(matching(connection, filters), np.int64)
+
+    def list_assets(self, after_id: int = 0, limit: int = 100, filters: Filters = _NO_FILTERS) -> list[Asset]:
+        """A page of the assets with a present location, by ascending id; the next one begins after the last id."""
+        with self.reading() as connection:
+            with closing(matching(connection, filters, after_id)) as found:
+                ids = list(islice(found, limit))
+            assets = _assets(connection, ids)
+        return [assets[asset_id] for asset_id in ids]
+
+    def sample(self, limit: int, after: str = "", filters: Filters = _NO_FILTERS) -> list[Asset]:
+        """A page of the assets with a present location in a mixed order, that of their digests; the next one begins
+        after the last `Asset.sha256`."""
+        with self.reading() as connection:
+            assets = _assets(connection, sampled(connection, filters, limit, after))
+        return sorted(assets.values(), key=lambda asset: asset.sha256)
+
+    def copied(self) -> list[int]:
+        """Ascending ids of the assets that have several present locations."""
+        query = select(LocationRow.asset_id).where(LocationRow.present).group_by(LocationRow.asset_id)
+        with self.reading() as connection:
+            return sorted(connection.scalars(query.having(func.count() > 1)))
+
+    def perceptual_hashes(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The looks of all assets with a present location.
+
+        Returns:
+            int64 (N,), ascending asset ids; uint64 (N,), their perceptual hashes; int32 (N, 2), widths and heights.
+        """
+        columns = AppearanceRow.asset_id, AppearanceRow.perceptual_hash, AssetRow.width, AssetRow.height
+        present = exists().where(LocationRow.asset_id == AppearanceRow.asset_id, LocationRow.present)
+        query = select(*columns).join(AssetRow, AssetRow.id == AppearanceRow.asset_id).where(present)
+        query = query.where(AppearanceRow.version == APPEARANCE_VERSION).order_by(AppearanceRow.asset_id)
+        blocks = [np.empty((0, 4), np.int64)]
+        with self.reading() as connection, connection.execute(query.execution_options(yield_per=50_000)) as rows:
+            blocks += [np.array([tuple(row) for row in some], np.int64) for some in rows.partitions()]
+        table = np.concatenate(blocks)
+        return table[:, 0], table[:, 1].astype(np.uint64), table[:, 2:].astype(np.int32)
+
+    def predecessors(self, asset_ids: Iterable[int]) -> dict[int, list[int]]:
+        """The assets that lay at a present location of these before they did, the latest first; those without are left
+        out. They are remembered until they are pruned."""
+        found: dict[int, list[int]] = {}
+        query = select(LocationRow.asset_id, ReplacementRow.asset_id.label("earlier"))
+        query = query.join(LocationRow, LocationRow.id == ReplacementRow.location_id)
+        query = query.where(LocationRow.present, ReplacementRow.asset_id != LocationRow.asset_id)
+        latest_first = query.order_by(ReplacementRow.replaced_at.desc(), ReplacementRow.asset_id.desc())
+        with self.reading() as connection:
+            for some in chunks(possible(asset_ids)):
+                for asset_id, earlier in connection.execute(latest_first.where(LocationRow.asset_id.in_(some))):
+                    if earlier not in found.setdefault(asset_id, []):
+                        found[asset_id].append(earlier)
+        return found
+
+    def add_tags(self, tags: Mapping[int, Sequence[str]], source: TagSource) -> None:
+        """Gives assets tags, by id, beside those that they have, in one transaction."""
+        terms = [Term(asset_id, TAG, name) for asset_id, names in tags.items() for name in names]
+        with self.writing() as connection:
+            add_terms(connection, terms, source)
+            tell_again(connection, tags)
+
+    def remove_tags(self, asset_ids: Sequence[int], names: Sequence[str]) -> None:
+        """Takes tags away that people gave; those that stand in the files stay."""
+        with self.writing() as connection:
+            remove_tags(connection, asset_ids, names)
+            tell_again(connection, asset_ids)
+
+
+def _assets(connection: Connection, ids: Sequence[int]) -> dict[int, Asset]:
+    assets: dict[int, Asset] = {}
+    for some in chunks(ids):
+        for asset_id, group in groupby(connection.execute(_LOCATED, {"ids": some}), lambda row: row.id):
+            rows = list(group)
+            paths = tuple(path_of_uri(row.uri) for row in rows if row.uri is not None)
+            _, sha256, size, format, width, height, _ = rows[0]
+            assets[asset_id] = Asset(asset_id, sha256, size, format, width, height, paths)
+    return assets
+
+
+# Built once: to build it costs more than to run it.
+_LOCATED = (
+    select(
+        *(AssetRow.id, AssetRow.sha256, AssetRow.size, AssetRow.format, AssetRow.width, AssetRow.height),
+        LocationRow.uri,
+    )
+    .outerjoin(LocationRow, and_(LocationRow.asset_id == AssetRow.id, LocationRow.present))
+    .where(AssetRow.id.in_(bindparam("ids", expanding=True)))
+    .order_by(AssetRow.id, LocationRow.missing_since.is_not(None), LocationRow.scan_id.desc(), LocationRow.uri)
+)
