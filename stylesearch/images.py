@@ -15,7 +15,7 @@ from PIL import Image
 from stylesearch.colour import to_srgb
 from stylesearch.decoders import Decoder, Request, decoder_of
 from stylesearch.errors import ImageError
-from stylesearch.files import named, read_bytes, too_many_bytes
+from stylesearch.files import named, part_of, read_bytes, too_many_bytes, uri_of
 from stylesearch.formats import BY_NAME, SIGNATURE_BYTES, format_of
 from stylesearch.records import Limits
 
@@ -123,9 +123,9 @@ def read_image(
     """Reads a picture, or a frame or page of one.
 
     Args:
-        source: a path, or the file's bytes.
+        source: a path or uri, which may name a page or key frame at its end, or the file's bytes.
         limits: caps that are checked before anything is allocated.
-        part: as for `load_pixels`.
+        part: as for `load_pixels`; None: the one that the uri names.
 
     Returns:
         Mode RGB, upright, sRGB, over white where it was transparent, at full resolution.
@@ -137,7 +137,7 @@ def read_image(
         return _decode(source, limits, part=part)[0]
     data = read_bytes(source, limits)
     with named(source):
-        return _decode(data, limits, part=part)[0]
+        return _decode(data, limits, part=part or part_of(uri_of(source)))[0]
 
 
 def load_pixels(

@@ -443,7 +443,8 @@ class Library:
             uri = uri_of(source)
             asset_id = self.catalog.assets_at([uri]).get(uri)
             if asset_id is None:
-                digest = hashlib.sha256(read_bytes(source, self._environment.limits)).hexdigest()
+                data = read_bytes(source, self._environment.limits)
+                digest = identity(hashlib.sha256(data).hexdigest(), part_of(uri))
                 known = self.catalog.assets_by_hash([digest], self.searching().id).get(digest)
                 asset_id = known.asset_id if known else None
         found = self.catalog.details([] if asset_id is None else [asset_id])

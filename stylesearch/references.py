@@ -13,7 +13,7 @@ import numpy as np
 from stylesearch.catalog import Catalog
 from stylesearch.encoders.base import Encoder
 from stylesearch.errors import UsageError
-from stylesearch.files import read_bytes
+from stylesearch.files import identity, part_of, read_bytes, uri_of
 from stylesearch.images import load_pixels, thumbnail
 from stylesearch.query import Reference, StyleText
 from stylesearch.records import Limits, Space
@@ -67,9 +67,10 @@ class ReferenceReader:
                 vectors[row] = self._of_asset(int(source))
                 own.add(int(source))
             elif isinstance(source, (str, os.PathLike)):
-                data = read_bytes(source, self.limits)
-                pixels[row] = load_pixels(data, self.encoder().preprocess, self.limits, name=os.fspath(source)).pixels
-                digests.append(hashlib.sha256(data).hexdigest())
+                data, part = read_bytes(source, self.limits), part_of(uri_of(source))
+                decoded = load_pixels(data, self.encoder().preprocess, self.limits, part=part, name=os.fspath(source))
+                pixels[row] = decoded.pixels
+                digests.append(identity(hashlib.sha256(data).hexdigest(), part))
             else:
                 vectors[row] = self.encoder().embed_batch([source])[0]
         if pixels:

@@ -13,7 +13,11 @@ from fakes import FakeEncoder
 from indexing import SETTINGS, Bench, open_bench
 from pictures import draw
 
-from stylesearch.images import load_pixels
+from indexer.run import index
+from stylesearch.errors import ImageError
+from stylesearch.images import load_pixels, read_image
+from stylesearch.library import Library
+from stylesearch.query import Query
 from stylesearch.records import Limits
 
 
@@ -141,3 +145,28 @@ def test_rehash_reads_every_page_once(bench: Bench) -> None:
     bench.index(pages="all")
     report = bench.index(pages="all", rehash=True)
     assert (report.unchanged, report.changed, report.encoded, report.parts) == (3, 0, 0, 2)
+
+
+def test_a_page_is_a_reference_by_its_own_name(tmp_path: Path) -> None:
+    (tmp_path / "a.tif").write_bytes(tiff(1, 2, 3))
+    with Library.create(tmp_path / "library", encoder="descriptors:lab-gradient") as library:
+        index(
+            library.catalog,
+            library.encoder,
+            [tmp_path / "a.tif"],
+            thumbnails=library.thumbnails,
+            settings=SETTINGS,
+            pages="all",
+        )
+        (tmp_path / "a.tif").rename(tmp_path / "copy.tif")  # under a path that the library does not know
+        for part in ("", "#page=2", "#page=3"):
+            source = f"{tmp_path}/copy.tif{part}"
+            known = f"{tmp_path}/a.tif{part}"
+            hit = library.search(Query(source, k=1, exclude_references=False))[0]
+            assert hit.path == known and hit.cosine > 0.999
+            assert known not in [hit.path for hit in library.search(Query(source, k=3))]
+            assert library.find(source).asset.paths == (known,)
+        shown = read_image(f"{tmp_path}/copy.tif#page=3")
+        assert np.array_equal(np.asarray(shown), np.asarray(draw(3)))
+        with pytest.raises(ImageError, match="page=9"):
+            library.search(Query(f"{tmp_path}/copy.tif#page=9"))
