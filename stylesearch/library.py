@@ -16,7 +16,7 @@ import numpy as np
 from PIL.Image import Image, Resampling
 
 from stylesearch.calibration import Calibration, calibrate
-from stylesearch.catalog import Catalog, absolute_url, sqlite_url
+from stylesearch.catalog import Boards, Catalog, absolute_url, sqlite_url
 from stylesearch.duplicates import (
     DISTANCE,
     LEAST_COSINE,
@@ -76,6 +76,7 @@ class Library:
         folder: where `library.json`, the index and the thumbnails lie.
         settings: what was decided when the library was made.
         catalog: the truth; everything else can be rebuilt from it and the files.
+        boards: pictures that people have put together.
     """
 
     def __init__(self, folder: Path, settings: LibrarySettings, environment: Settings) -> None:
@@ -83,6 +84,7 @@ class Library:
         self.settings = settings
         self._environment = environment
         self.catalog = Catalog.open(settings.catalog or sqlite_url(folder / "catalog.db"))
+        self.boards = Boards(self.catalog)
         self._lock = threading.Lock()
         self._opened: dict[str, SearchSpace] = {}  # by key of the space
         self._remembered: tuple[int | None, dict[int, Asset]] = None, {}  # assets, and the state that they are of

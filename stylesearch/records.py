@@ -412,6 +412,59 @@ class Hit:
 
 
 @dataclass(frozen=True, slots=True)
+class BoardItem:
+    """An asset on a board.
+
+    Attributes:
+        asset: the picture; without paths where every file of it is gone.
+        weight: how much it counts when the board is searched with, 0 (not at all) to 10.
+        note: what people wrote beside it; may be empty.
+        position: ascending within a board; the numbers mean nothing else.
+        added_at: in UTC.
+        missing: whether the last run of the indexer found no file of it: deleted, or on a disk that is away.
+        last_path: where it lay before its last file went; None while it has paths, and where nobody remembers.
+    """
+
+    asset: Asset
+    weight: float
+    note: str
+    position: int
+    added_at: datetime
+    missing: bool = False
+    last_path: str | None = None
+
+    @property
+    def name(self) -> str:
+        """What to call it: the name of its file, as people read it."""
+        path = self.asset.paths[0] if self.asset.paths else self.last_path
+        return f"picture {self.asset.id}" if path is None else printable(path).rpartition("/")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """Pictures that somebody has put together.
+
+    Attributes:
+        id: never given to another board.
+        name: one line.
+        notes: what people wrote on it; may be empty.
+        created_at, changed_at: in UTC.
+        deleted_at: None while it is there; a deleted board can be brought back until the library is pruned.
+        count: of its items.
+        items: in their order; in a list of boards the first few alone.
+    """
+
+    id: int
+    name: str
+    notes: str
+    created_at: datetime
+    changed_at: datetime
+    deleted_at: datetime | None
+    count: int
+    items: tuple[BoardItem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Counts:
     """Totals for `stylesearch status`.
 

@@ -1,6 +1,7 @@
 """The catalog: the truth about a library, in SQLite or PostgreSQL. See docs/catalog.md."""
 
+from stylesearch.catalog.boards import Boards
 from stylesearch.catalog.catalog import Catalog
 from stylesearch.catalog.engine import absolute_url, sqlite_url
 
-__all__ = ["Catalog", "absolute_url", "sqlite_url"]
+__all__ = ["Boards", "Catalog", "absolute_url", "sqlite_url"]

@@ -1,7 +1,8 @@
 """What nobody needs any more leaves the catalog: one function for each kind of transaction, which the caller owns.
 
-An asset is held by the locations where it lies or lay, and by those where it was replaced. What went longer ago than a
-given moment holds nothing, and an asset that nothing holds goes with its vectors and whatever describes it.
+An asset is held by the locations where it lies or lay, by those where it was replaced, and by the boards that it lies
+on. What went longer ago than a given moment holds nothing, and an asset that nothing holds goes with its vectors and
+whatever describes it.
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, delete, exists, func, insert, not_, or_, select
 
+from stylesearch.catalog.board_rows import on_a_board
 from stylesearch.catalog.tables import (
     AppearanceRow,
     AssetRow,
     AssetTermRow,
+    BoardItemRow,
     HistoryRow,
     LocationRow,
     MetadataRow,
@@ -72,7 +75,7 @@ def drop_assets(connection: Connection, before: datetime) -> list[str]:
     _part_ways(connection, ids)
     connection.execute(delete(ReplacementRow).where(ReplacementRow.asset_id.in_(ids)))
     connection.execute(delete(LocationRow).where(LocationRow.asset_id.in_(ids)))
-    for table in (VectorRow, AppearanceRow, MetadataRow, AssetTermRow):
+    for table in (VectorRow, AppearanceRow, MetadataRow, AssetTermRow, BoardItemRow):  # of boards deleted before
         connection.execute(delete(table).where(table.asset_id.in_(ids)))
     connection.execute(delete(AssetRow).where(AssetRow.id.in_(ids)))
     return [sha256 for _, sha256 in rows]
@@ -101,14 +104,19 @@ def _part_ways(connection: Connection, ids: Sequence[int]) -> None:
 
 
 def _stale(before: datetime) -> ColumnElement[bool]:
-    return and_(not_(LocationRow.present), LocationRow.missing_since < before)
+    # A board tells where a picture lay whose file is gone.
+    told = on_a_board(LocationRow.asset_id, before)
+    return and_(not_(LocationRow.present), LocationRow.missing_since < before, not_(told))
 
 
 def _unheld(before: datetime) -> Select[int, str]:
     kept = or_(LocationRow.present, LocationRow.missing_since >= before)
     remembered = exists().where(ReplacementRow.asset_id == AssetRow.id, ReplacementRow.replaced_at >= before)
     return select(AssetRow.id, AssetRow.sha256).where(
-        AssetRow.added_at < before, not_(exists().where(LocationRow.asset_id == AssetRow.id, kept)), not_(remembered)
+        AssetRow.added_at < before,
+        not_(exists().where(LocationRow.asset_id == AssetRow.id, kept)),
+        not_(remembered),
+        not_(on_a_board(AssetRow.id, before)),
     )
 
 

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from sqlalchemy import URL, Engine, and_, case, delete, exists, func, insert, not_, select
 
-from stylesearch.catalog import pruning
+from stylesearch.catalog import board_rows, pruning
 from stylesearch.catalog.database import Database
 from stylesearch.catalog.engine import gather_statistics
 from stylesearch.catalog.selection import is_described
@@ -71,13 +71,15 @@ class Upkeep(Database):
             yield from some
 
     def prune(self, before: datetime) -> Iterator[list[str]]:
-        """Drops the locations that went before that moment, and the assets that no file has had since, with their
-        vectors and all that describes them; a few thousand in each transaction.
+        """Drops the boards that were deleted before that moment, the locations that went before it, and the assets that
+        no file has had since and that lie on no board, with their vectors and all that describes them; a few thousand
+        in each transaction.
 
         Yields:
             the sha256 of those assets that have been dropped.
         """
         with self.writing() as connection:
+            board_rows.drop_deleted(connection, before)
             left = pruning.drop_locations(connection, before)
         while left:
             with self.writing() as connection:
