@@ -21,6 +21,8 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip uninstall --quiet --yes $(OTHER_FAISS)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[$(FAISS),dev]'
+	$(if $(filter faiss-gpu,$(FAISS)),$(BIN)/python -m pip uninstall --quiet --yes faiss-cpu # PaCMAP has brought it)
+	$(if $(filter faiss-gpu,$(FAISS)),$(BIN)/python -m pip install --quiet --force-reinstall --no-deps --constraint constraints.txt faiss-gpu)
 	rm -f .venv/.installed-*
 	touch $@
 
