@@ -110,15 +110,17 @@ def change_item(connection: Connection, board_id: int, asset_ids: Sequence[int],
 
 
 def move(connection: Connection, board_id: int, asset_ids: Sequence[int], before: int | None) -> bool:
-    """Moves items, in this order, before another one; None: to the end. False where that one is not on the board, or
-    nothing is left to move."""
+    """Moves items, in this order, before another one; None: to the end. False where none of them, or not that one, is
+    on the board."""
     order = select(BoardItemRow.asset_id, BoardItemRow.position).where(BoardItemRow.board_id == board_id)
     positions = {row.asset_id: row.position for row in connection.execute(order.order_by(*_ORDER))}
     moving = [asset_id for asset_id in dict.fromkeys(asset_ids) if asset_id in positions and asset_id != before]
     staying = positions.keys() - moving
     rest = [asset_id for asset_id in positions if asset_id in staying]
-    if not moving or (before is not None and before not in positions):
+    if not positions.keys() & set(asset_ids) or (before is not None and before not in positions):
         return False
+    if not moving:
+        return True
     place = len(rest) if before is None else rest.index(before)
     low = positions[rest[place - 1]] if place else None
     high = positions[rest[place]] if place < len(rest) else None
