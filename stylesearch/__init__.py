@@ -9,6 +9,7 @@ with Library.open("archive") as library:
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,10 @@ if TYPE_CHECKING:
     from stylesearch.library import Library
     from stylesearch.query import Filters, Query
     from stylesearch.records import Details, Hit
+
+# Threads of torch and FAISS that wait for one another would spin, and hold the very cores on which the decoders, or
+# other programs, keep the last of them waiting. Their runtime reads this once, when it is loaded.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 __all__ = [
     "CatalogError",
