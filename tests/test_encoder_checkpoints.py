@@ -77,6 +77,17 @@ def test_megastyle_gives_what_transformers_gives(siglip: Any, tmp_path: Path) ->
     assert encoder.licence is not None and "no commercial use" in encoder.licence
 
 
+def test_a_part_of_megastyle_is_its_token_pooled_alone(siglip: Any, tmp_path: Path) -> None:
+    path = saved({"model": published_layout(siglip)}, tmp_path / "megastyle_encoder.pth")
+    parts = load_encoder(f"megastyle:{path}", dtype="float32").patches_pixels(pixels(70))
+    with torch.inference_mode():
+        tokens = siglip(siglip_pixels(pixels(70))).last_hidden_state
+        head = siglip.head if hasattr(siglip, "head") else siglip.vision_model.head
+        expected = head(tokens[2, 13][None, None])  # row 2, column 3 of 5
+    assert parts.shape == (3, 5, 5, 128)
+    np.testing.assert_allclose(parts[2, 2, 3], unit(expected)[0], atol=1e-4)
+
+
 def test_csd_gives_what_open_clip_gives(clip: Any, tmp_path: Path) -> None:
     path = saved(csd_layout(clip), tmp_path / "csd.pth")
     encoder = load_encoder(f"csd:{path}", dtype="float32")

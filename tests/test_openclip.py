@@ -12,6 +12,7 @@ from PIL import Image
 from stylesearch.encoders import load_encoder
 from stylesearch.encoders.compute import has_amx
 from stylesearch.errors import EncoderError
+from stylesearch.images import fit
 
 open_clip = pytest.importorskip("open_clip")
 torch = pytest.importorskip("torch")
@@ -131,3 +132,15 @@ def test_wrong_checkpoint_is_refused(folder: Path, tmp_path: Path, damage: str) 
 def test_unknown_names_say_what_is_allowed(name: str, message: str) -> None:
     with pytest.raises(EncoderError, match=message):
         load_encoder(name)
+
+
+def test_a_part_is_its_token_pooled_alone(folder: Path, pictures: list[Image.Image]) -> None:
+    encoder = load_encoder(f"openclip:@{folder}", dtype="float32")
+    pixels = np.stack([fit(picture, encoder.preprocess) for picture in pictures[:2]])
+    parts = encoder.patches_pixels(pixels)
+    assert parts.shape == (2, 10, 10, 64)
+    trunk = open_clip.create_model(f"local-dir:{folder}").eval().visual.trunk
+    with torch.inference_mode():
+        tokens = trunk.forward_features(torch.from_numpy(pixels).permute(0, 3, 1, 2) / 127.5 - 1)
+        expected = trunk.attn_pool(tokens[1, 1 + 37][None, None])[0].numpy()  # after the class token, row 3, column 7
+    np.testing.assert_allclose(parts[1, 3, 7], expected / np.linalg.norm(expected), atol=1e-4)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from PIL.Image import Resampling, fromarray
 
 from stylesearch.encoders.licences import licence_of
 from stylesearch.errors import EncoderError
@@ -17,10 +18,16 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 
+_CELLS = 9  # along a side, where parts are windows
+_WINDOW = 3  # cells along the side of a window
+_AT_ONCE = 32  # windows
+
+
 class Encoder(ABC):
     """Turns pictures into unit vectors whose cosine says how alike their styles are.
 
-    A subclass sets the attributes and implements `_embed`; checks and normalisation live here.
+    A subclass sets the attributes and implements `_embed`; checks and normalisation live here. One that knows parts of
+    a picture by itself, as a transformer's tokens, implements `_embed_parts` as well.
 
     Attributes:
         name: `family:architecture.tag`, the name that `load_encoder` takes.
@@ -29,6 +36,7 @@ class Encoder(ABC):
             give the same vectors.
         dtype: dtype of the computation, "float32" or "bfloat16".
         preprocess: how a picture is brought to the pixels that the encoder takes.
+        part_size: side of the squares in which `_embed` takes a part of a picture; None: that of a whole one.
     """
 
     name: str
@@ -36,6 +44,7 @@ class Encoder(ABC):
     fingerprint: str
     dtype: str
     preprocess: Preprocess
+    part_size: int | None = None
 
     @abstractmethod
     def _embed(self, pixels: np.ndarray) -> np.ndarray:
@@ -53,14 +62,51 @@ class Encoder(ABC):
         Raises:
             EncoderError: wrong shape or dtype, or the encoder gave numbers that are not finite.
         """
+        self._check(pixels)
+        if len(pixels) == 0:
+            return np.empty((0, self.dim), np.float32)
+        return self._unit(self._embed(pixels))
+
+    def patches_pixels(self, pixels: np.ndarray) -> np.ndarray:
+        """Encodes the parts of prepared pictures, to see where in them a style is.
+
+        The parts of one encoder can be compared with each other. Where it has no parts of its own, they are windows of
+        a third of the side, encoded one by one: 49 times the work of `embed_pixels`, or 5 times with `part_size`.
+
+        Args:
+            pixels: as for `embed_pixels`; N of at least 1.
+
+        Returns:
+            float32 (N, gh, gw, D), unit length: parts of an even grid over the square, row by row from the top.
+
+        Raises:
+            EncoderError: as `embed_pixels`.
+        """
+        self._check(pixels)
+        parts = self._embed_parts(pixels)
+        return self._unit(parts.reshape(-1, parts.shape[-1])).reshape(parts.shape)
+
+    def _embed_parts(self, pixels: np.ndarray) -> np.ndarray:
+        """Args: pixels uint8 (N, S, S, 3). Returns: float (N, gh, gw, D), not necessarily of unit length."""
+        side = self.preprocess.size
+        width, count = max(1, side * _WINDOW // _CELLS), _CELLS - _WINDOW + 1
+        starts = np.linspace(0, side - width, count).round().astype(int).tolist()
+        windows = [picture[y : y + width, x : x + width] for picture in pixels for y in starts for x in starts]
+        size = self.part_size or side
+        if size != width:
+            windows = [np.asarray(fromarray(one).resize((size, size), Resampling.BICUBIC)) for one in windows]
+        vectors = [self._embed(np.stack(windows[at : at + _AT_ONCE])) for at in range(0, len(windows), _AT_ONCE)]
+        grid = np.concatenate(vectors).reshape(len(pixels), count, count, -1)
+        # A cell is described by the window around it; at the edge, by the outermost one that holds it.
+        around = np.clip(np.arange(_CELLS) - _WINDOW // 2, 0, count - 1)
+        return np.asarray(grid[:, around][:, :, around])
+
+    def _check(self, pixels: np.ndarray) -> None:
         side = self.preprocess.size
         if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[1:] != (side, side, 3):
             raise EncoderError(
                 f"{self.name} takes uint8 pixels of shape (N, {side}, {side}, 3), not {pixels.dtype} {pixels.shape}."
             )
-        if len(pixels) == 0:
-            return np.empty((0, self.dim), np.float32)
-        return self._unit(self._embed(pixels))
 
     def embed_batch(self, images: Sequence[Image]) -> np.ndarray:
         """Encodes PIL images of any size and mode.

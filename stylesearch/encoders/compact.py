@@ -24,6 +24,7 @@ from stylesearch.images import Preprocess
 
 WEIGHTS = Path(__file__).parent / "weights"
 FORMAT = 1
+_LEAST_SIDE = 64  # pixels, of what the statistics can describe
 _CHUNK = 8  # pictures at a time on a CPU, so that their intermediate maps stay in its cache
 
 
@@ -50,6 +51,7 @@ class CompactEncoder(Encoder):
         self.name = f"compact:{manifest['tag']}"
         self.dim = config.dim
         self.preprocess = Preprocess(manifest["image_size"], manifest["fit"], manifest["resampling"])
+        self.part_size = max(_LEAST_SIDE, manifest["image_size"] // 3)
         self._device, compute = device_and_dtype(dtype)
         self.dtype = str(compute).removeprefix("torch.")
         # The digest is of the weights as they were read; fusing and casting follow from `dtype`.

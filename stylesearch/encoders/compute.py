@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -103,10 +104,14 @@ class TorchEncoder(Encoder):
         self.dim = trial.shape[1]
 
     def _embed(self, pixels: np.ndarray) -> np.ndarray:
+        return self._run(self._tower, pixels)
+
+    def _run(self, function: Callable[[torch.Tensor], torch.Tensor], pixels: np.ndarray) -> np.ndarray:
+        """What a function of normalised pictures, float (N, 3, S, S), gives for pixels uint8 (N, S, S, 3)."""
         import torch
 
         with torch.inference_mode():
             batch = torch.from_numpy(np.ascontiguousarray(pixels)).to(self._device).permute(0, 3, 1, 2)
             batch = ((batch - self._mean) / self._std).to(self._torch_dtype)
-            vectors: np.ndarray = self._tower(batch).float().cpu().numpy()
+            vectors: np.ndarray = function(batch).float().cpu().numpy()
         return vectors

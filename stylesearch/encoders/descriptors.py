@@ -63,6 +63,7 @@ class LabGradientEncoder(Encoder):
     dim = COLOUR_BINS**3 + SCALES * (MAGNITUDE_BINS + ORIENTATION_BINS)
     dtype = "float32"
     preprocess = Preprocess(size=128)
+    part_size = 48  # close to a third of the square; it can be halved as often as there are scales
     # Raise the number with any change that moves a vector.
     fingerprint = hashlib.sha256(b"descriptors:lab-gradient/1").hexdigest()
 

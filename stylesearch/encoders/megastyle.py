@@ -9,6 +9,8 @@ says nothing of the rest; here a tensor that is missing or unexpected is an erro
 
 from __future__ import annotations
 
+import numpy as np
+
 from stylesearch.encoders.checkpoints import checkpoint_file, read_state
 from stylesearch.encoders.compute import TorchEncoder
 from stylesearch.encoders.siglip import PIXEL_MEAN, PIXEL_STD, load_siglip_tower
@@ -31,3 +33,7 @@ class MegaStyleEncoder(TorchEncoder):
         tower, sizes = load_siglip_tower(read_state(path), path)
         preprocess = Preprocess(sizes.image_size, "squash", "bicubic")
         super().__init__(f"megastyle:{path}", tower, preprocess, PIXEL_MEAN, PIXEL_STD, dtype, identity=(sizes,))
+        self._parts = tower.parts
+
+    def _embed_parts(self, pixels: np.ndarray) -> np.ndarray:
+        return self._run(self._parts, pixels)

@@ -10,8 +10,9 @@ Weights load strictly: a checkpoint that lacks a tensor, or has one too many, is
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from math import isqrt
 from pathlib import Path
 from typing import Any, cast
 
@@ -51,6 +52,10 @@ class OpenClipEncoder(TorchEncoder):
         )
         super().__init__(name, self._model.visual, preprocess, tuple(config["mean"]), tuple(config["std"]), dtype)
 
+    def _embed_parts(self, pixels: np.ndarray) -> np.ndarray:
+        parts = _parts_of(self._model.visual)
+        return super()._embed_parts(pixels) if parts is None else self._run(parts, pixels)
+
     def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
         """See `Encoder.embed_texts`; the tokenizer of a published SigLIP is downloaded at the first call."""
         import open_clip
@@ -60,6 +65,21 @@ class OpenClipEncoder(TorchEncoder):
             tokens = open_clip.get_tokenizer(self._tokenizer_name)(list(texts)).to(self._device)
             self._model.to(self._device)
             return self._unit(self._model.encode_text(tokens).float().cpu().numpy())
+
+
+def _parts_of(visual: Any) -> Callable[[Any], Any] | None:
+    """For a SigLIP: each token pooled alone, as `SiglipTower.parts` has it; None for other towers."""
+    trunk: Any = getattr(visual, "trunk", None)
+    if getattr(trunk, "attn_pool", None) is None:
+        return None
+
+    def parts(pixels: Any) -> Any:
+        tokens = trunk.forward_features(pixels)[:, trunk.num_prefix_tokens :]
+        pooled = trunk.head(trunk.fc_norm(trunk.attn_pool(tokens.flatten(0, 1)[:, None])))
+        side = isqrt(tokens.shape[1])
+        return visual.head(pooled).unflatten(0, (len(tokens), side, side))
+
+    return parts
 
 
 def _parse(name: str) -> tuple[str, str | None, Path | None]:

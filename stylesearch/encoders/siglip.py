@@ -111,6 +111,25 @@ class SiglipTower(nn.Module):
         pooled: torch.Tensor = self.head(self.post_layernorm(tokens))
         return pooled
 
+    def parts(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Each token pooled as if it were the only one, so that it lies where pooled pictures lie.
+
+        The idea of MaskCLIP (Zhou et al., "Extract Free Dense Labels from CLIP", arXiv 2112.01071), 3.3: of the last
+        attention, which would mix all places, the values alone.
+
+        Args:
+            pixels: float (N, 3, S, S).
+
+        Returns:
+            (N, grid, grid, width).
+        """
+        tokens = self.embeddings(pixels)
+        for layer in self.layers:
+            tokens = layer(tokens)
+        alone: torch.Tensor = self.head(self.post_layernorm(tokens).flatten(0, 1)[:, None])
+        side = isqrt(tokens.shape[1])
+        return alone.reshape(len(tokens), side, side, -1)
+
     def hidden_states(self, pixels: torch.Tensor, wanted: Collection[int]) -> dict[int, torch.Tensor]:
         """The tokens (N, grid * grid, width) after chosen layers.
 
