@@ -107,12 +107,12 @@ def fuzz(
                 path.write_bytes(data)
                 waiting.append((path, pool.submit(FileStat(str(path), len(data), 0))))
                 if len(waiting) > AHEAD:
-                    _take(outcomes, pool, *waiting.popleft(), keep if files > 100 else None)
+                    _take(outcomes, *waiting.popleft(), keep if files > 100 else None)
                 if keep and files <= 100:
                     keep.mkdir(parents=True, exist_ok=True)
                     (keep / name).write_bytes(data)
             while waiting:
-                _take(outcomes, pool, *waiting.popleft(), keep if files > 100 else None)
+                _take(outcomes, *waiting.popleft(), keep if files > 100 else None)
     outcomes.seconds = time.monotonic() - started
     return outcomes
 
@@ -166,8 +166,8 @@ def mutate(data: bytes, other: bytes, rng: np.random.Generator) -> bytes:
     return data
 
 
-def _take(outcomes: Outcomes, pool: DecodeWorkers, path: Path, pending: Pending, keep: Path | None) -> None:
-    result: object = pool.result(pending)
+def _take(outcomes: Outcomes, path: Path, pending: Pending, keep: Path | None) -> None:
+    result: object = pending.result()
     answer, seconds = (result.answer, result.seconds) if isinstance(result, Timed) else (result, 0.0)
     outcome = answer.reason if isinstance(answer, Refusal) else "indexed"
     if outcome == "timeout":

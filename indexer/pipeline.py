@@ -127,7 +127,7 @@ class Pipeline:
                 self._decoding.clear()
                 return False
         self._decoding.popleft()
-        result = self._workers.result(pending)
+        result = pending.result()
         self._report.stages["decode"].add(pending.seconds, 1, max(0, result.stat.size))
         if isinstance(result, Refusal) and result.reason in ("crashed", "timeout"):
             result = replace(result, sha256=file.sha256)  # the worker could not say

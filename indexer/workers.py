@@ -1,30 +1,23 @@
-"""Worker processes that decode: a file that crashes, hangs or bloats its decoder costs that file and nothing else."""
+"""Worker processes that decode: a file that crashes, hangs or bloats its decoder costs that file and nothing else.
+
+Each process has a thread here and a pipe of its own. So one that is killed, at whatever instant, takes no lock and no
+half of a message with it for which others would wait.
+"""
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import signal
-import sys
 import threading
-import time
-import types
-import warnings
-from collections.abc import Callable, Iterator
+from collections import deque
 from concurrent.futures import Future, wait
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
-from dataclasses import dataclass
-from multiprocessing.context import SpawnContext, SpawnProcess
-from multiprocessing.synchronize import Semaphore
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import chain, islice
 from pathlib import Path
-from typing import Any, Self
-
-from pebble import ProcessExpired, ProcessPool
-from PIL import Image
+from queue import Empty, SimpleQueue
+from typing import Self
 
 from indexer.decode import Prepared, decoder_at, refusal
-from indexer.stages import timed
+from indexer.worker_process import Decode, Job, Worker
 from stylesearch.errors import ImageError, StyleSearchError
 from stylesearch.images import Preprocess
 from stylesearch.records import FileStat, Limits, Refusal
@@ -40,34 +33,52 @@ TRIES = 2
 BASE_MEMORY = 512 * 2**20
 MEMORY_PER_PIXEL = 24
 
-Decode = Callable[[FileStat, Preprocess, Limits, Path], Prepared | Refusal]
+_AHEAD = 2  # files in a worker's pipe: the one that it works on, and the next
+_STARTS = 3  # in a row, that may fail before the run is given up
+_START_SECONDS = 120.0  # a worker imports NumPy and Pillow, perhaps from a slow disk
 
 
-@dataclass(slots=True)
+@dataclass(eq=False, slots=True)
 class Pending:
     """A file on its way through the workers.
 
     Attributes:
-        seconds: that it has kept a worker busy, once its result was asked for.
-        tries: how many workers were given it.
+        answer: what has become of it.
+        seconds: that it has kept a worker busy, once the answer is there.
+        tries: how many workers have died of it.
     """
 
     stat: FileStat
-    pool: ProcessPool
-    future: Future[tuple[Prepared | Refusal, float]]
+    answer: Future[Prepared | Refusal] = field(default_factory=Future)
     seconds: float = 0.0
-    tries: int = 1
+    tries: int = 0
+
+    def settle(self, answer: Prepared | Refusal | StyleSearchError, seconds: float) -> None:
+        """Passes on what a worker says of it."""
+        self.seconds = seconds
+        if isinstance(answer, StyleSearchError):
+            self.answer.set_exception(answer)
+        else:
+            self.answer.set_result(answer)
 
     def wait(self, seconds: float) -> bool:
         """Whether the answer is there, waiting for it at most so long."""
-        return bool(wait([self.future], seconds).done)
+        return bool(wait([self.answer], seconds).done)
+
+    def result(self) -> Prepared | Refusal:
+        """Waits for the answer.
+
+        Raises:
+            StyleSearchError: worker processes cannot be started, or the library folder cannot be written.
+        """
+        return self.answer.result()
 
 
 class DecodeWorkers:
-    """A pool of processes that run `decode` on files. Use it in a `with` statement.
+    """Processes that run `decode` on files. Use it in a `with` statement.
 
     Attributes:
-        count: number of processes.
+        count: number of processes, at most.
 
     Args:
         decode: a function that a worker can import.
@@ -78,190 +89,134 @@ class DecodeWorkers:
     def __init__(
         self, decode: Decode, preprocess: Preprocess, limits: Limits, thumbnails: Path, *, count: int, seconds: float
     ) -> None:
-        self._decode = decode
-        self._arguments = (preprocess, limits, thumbnails)
-        self._limits = limits
         self.count = count
         self._seconds = seconds
-        self._memory = BASE_MEMORY + MEMORY_PER_PIXEL * limits.max_pixels
-        self._pool = self._new_pool()
+        memory = BASE_MEMORY + MEMORY_PER_PIXEL * limits.max_pixels
+        self._job = Job(decode, (preprocess, limits, thumbnails), memory)
+        self._waiting: SimpleQueue[Pending | None] = SimpleQueue()
+        self._threads: list[threading.Thread] = []
+        self._ending = threading.Event()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        self._context.wait_for_starts()
-        self._pool.stop()
-        self._pool.join()
+        self._ending.set()
+        for _ in self._threads:
+            self._waiting.put(None)
+        for thread in self._threads:
+            thread.join()
 
     def submit(self, stat: FileStat) -> Pending:
-        """Hands a file to the next free worker; the first call starts the workers."""
-        try:
-            return self._schedule(stat)
-        except RuntimeError:  # pebble's word for a pool that has broken
-            self._renew(self._pool)
-            return self._schedule(stat)
+        """Hands a file to the next free worker; the first calls start the workers."""
+        pending = Pending(stat)
+        self._waiting.put(pending)
+        if len(self._threads) < self.count:
+            thread = threading.Thread(target=self._serve, name=f"decode-{len(self._threads)}", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+        return pending
 
-    def result(self, pending: Pending) -> Prepared | Refusal:
-        """Waits for the answer.
+    def _serve(self) -> None:
+        """What each thread does: keeps a process busy, and replaces it."""
+        given: deque[Pending] = deque()
+        lane = _Lane(self._job, self._seconds, self._ending)
+        try:
+            while not self._ending.is_set():
+                self._take(given, lane.room(len(given)))
+                if given:
+                    lane.advance(given)
+        except BaseException as exc:  # noqa: BLE001 - raised again where the answers are waited for
+            for pending in chain(given, iter(self._waiting.get, None)):
+                pending.answer.set_exception(exc)
+        finally:
+            lane.end()
+
+    def _take(self, given: deque[Pending], most: int) -> None:
+        """Takes files that wait; waits for one where there is none in hand."""
+        with suppress(Empty):
+            while len(given) < most and (pending := self._waiting.get(block=not given)) is not None:
+                given.append(pending)
+
+
+class _Lane:
+    """One process at a time, and the files in its pipe."""
+
+    def __init__(self, job: Job, seconds: float, ending: threading.Event) -> None:
+        self._job = job
+        self._seconds = seconds
+        self._ending = ending
+        self._worker: Worker | None = None
+        self._files = 0  # that the worker was given
+        self._in_pipe = 0
+
+    def room(self, given: int) -> int:
+        """How many files it should have in hand, where it has `given` now."""
+        if self._worker and not given and (self._files >= FILES_PER_WORKER or not self._worker.is_alive()):
+            self.end()
+        return min(_AHEAD, given + FILES_PER_WORKER - self._files)
+
+    def advance(self, given: deque[Pending]) -> None:
+        """Waits for what becomes of the first of some files, and takes it from them; or starts anew.
 
         Raises:
-            StyleSearchError: worker processes cannot be started, or the library folder cannot be written.
+            StyleSearchError: no process can be started.
         """
-        stat = pending.stat
-        try:
-            result, pending.seconds = pending.future.result()
-            return result
-        except TimeoutError:
-            pending.seconds = self._seconds
-            error = ImageError("timeout", f"The decoder did not finish within {self._seconds:g} seconds.")
-        except ProcessExpired as exc:
-            if pending.tries < TRIES:
-                return self._try_again(pending)
-            error = ImageError("crashed", f"The decoder process died (exit code {exc.exitcode}).")
-        except BrokenProcessPool:
-            # An idle worker was killed from outside, which takes the pool down with it. That is no file's fault.
-            self._renew(pending.pool)
-            return self._try_again(pending)
-        except StyleSearchError:
-            raise
-        except Exception as exc:  # noqa: BLE001 - whatever one file brings out is recorded as its refusal
-            error = ImageError("crashed", f"The decoder failed ({type(exc).__name__}: {exc}).")
-        return refusal(stat, error, decoder=decoder_at(stat, self._limits))
-
-    def _try_again(self, pending: Pending) -> Prepared | Refusal:
-        again = self.submit(pending.stat)
-        again.tries = pending.tries + 1
-        result = self.result(again)
-        pending.seconds = again.seconds
-        return result
-
-    def _schedule(self, stat: FileStat) -> Pending:
-        arguments = (self._decode, stat, *self._arguments)
-        future = self._pool.schedule(timed, args=arguments, timeout=self._seconds)
-        return Pending(stat, self._pool, future)
-
-    def _new_pool(self) -> ProcessPool:
-        self._context = _CleanSpawnContext()
-        return ProcessPool(
-            max_workers=self.count,
-            max_tasks=FILES_PER_WORKER,
-            initializer=_prepare_worker,
-            initargs=(self._memory, self._context.ready),
-            context=self._context,
-        )
-
-    def _renew(self, broken: ProcessPool) -> None:
-        if self._pool is not broken:
+        worker = self._worker = self._worker or self._started()
+        if worker is None:
             return
-        broken.stop()
-        broken.join()
-        self._pool = self._new_pool()
+        error = None
         try:
-            self._pool.schedule(os.getpid).result()
-        except (BrokenProcessPool, ProcessExpired) as exc:
-            raise StyleSearchError(f"Decoder processes cannot be started ({exc}). Is there memory left?") from exc
-
-
-class _CleanSpawnProcess(SpawnProcess):
-    def start(self) -> None:
-        with _starting, _without_main(), _one_thread_each(), _without_interrupts():
-            super().start()
-
-
-class _CleanSpawnContext(SpawnContext):
-    """Starts fresh interpreters: a fork would copy the locks of torch and OpenMP in whatever state they are.
-
-    Attributes:
-        ready: released by each worker once it is.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.ready = self.Semaphore(0)
-        self._starting = 0
-
-    def Process(self, *args: Any, **kwargs: Any) -> SpawnProcess:  # type: ignore[override]  # noqa: N802
-        self._starting += 1
-        return _CleanSpawnProcess(*args, **kwargs)
-
-    def wait_for_starts(self, seconds: float = 5.0) -> None:
-        """Waits until every worker is ready; one whose pool is stopped before that ends with a traceback."""
-        deadline = time.monotonic() + seconds
-        while self._starting and self.ready.acquire(timeout=max(0.0, deadline - time.monotonic())):
-            self._starting -= 1
-
-
-_starting = threading.Lock()  # what a process inherits is set for all of this one while it starts
-
-
-@contextmanager
-def _without_main() -> Iterator[None]:
-    # A spawned process imports the main script again; of a script without `if __name__ == "__main__"` and of a
-    # Streamlit page that would run all of it. Workers need nothing from there.
-    main = sys.modules["__main__"]
-    sys.modules["__main__"] = types.ModuleType("__main__")
-    try:
-        yield
-    finally:
-        sys.modules["__main__"] = main
-
-
-@contextmanager
-def _one_thread_each() -> Iterator[None]:
-    # There is a worker for each core. NumPy's BLAS reads this when it is loaded, and never again.
-    before = os.environ.get("OMP_NUM_THREADS")
-    os.environ["OMP_NUM_THREADS"] = "1"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["OMP_NUM_THREADS"]
+            for pending in islice(given, self._in_pipe, None):
+                worker.give(pending.stat)
+                self._files, self._in_pipe = self._files + 1, self._in_pipe + 1
+            answer = worker.receive(self._seconds, self._ending)
+        except TimeoutError:
+            worker.kill()
+            given[0].seconds = self._seconds
+            error = ImageError("timeout", f"The decoder did not finish within {self._seconds:g} seconds.")
+        except (EOFError, OSError):
+            worker.end()
+            given[0].tries += 1
+            if given[0].tries >= TRIES:
+                error = ImageError("crashed", f"The decoder process died (exit code {worker.exit_code}).")
         else:
-            os.environ["OMP_NUM_THREADS"] = before
+            if answer is not None:
+                self._in_pipe -= 1
+                given.popleft().settle(*answer)
+            return
+        self.end()
+        if error is not None:
+            pending = given.popleft()
+            limits = self._job.arguments[1]
+            pending.answer.set_result(refusal(pending.stat, error, decoder=decoder_at(pending.stat, limits)))
 
+    def end(self) -> None:
+        """Ends the process, if there is one."""
+        if self._worker is not None:
+            self._worker.end()
+        self._worker, self._files, self._in_pipe = None, 0, 0
 
-@contextmanager
-def _without_interrupts() -> Iterator[None]:
-    # Ctrl-C reaches every process of a terminal. Until a worker ignores it, an inherited mask holds it back; one that
-    # comes to this process meanwhile is delivered afterwards.
-    if not hasattr(signal, "pthread_sigmask"):  # Windows
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _prepare_worker(memory: int, ready: Semaphore) -> None:
-    # Decoders remark on odd files by warnings and on the terminal, amid the progress bar. What counts is the refusal.
-    warnings.simplefilter("ignore")
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
-    Image.MAX_IMAGE_PIXELS = None  # the cap of this project is checked before
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    _limit_memory(memory)
-    ready.release()
-
-
-def _end_with_parent() -> None:
-    # A killed parent cannot enforce the time limit any more.
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
-
-
-def _limit_memory(beyond: int) -> None:
-    try:
-        import resource
-
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[5])  # data and stack
-    except (ImportError, OSError):
-        return  # only Linux enforces the limit
-    limit = pages * resource.getpagesize() + beyond
-    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    if hard != resource.RLIM_INFINITY:
-        limit = min(limit, hard)
-    resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
+    def _started(self) -> Worker | None:
+        """A worker that is ready; None: it is no longer wanted."""
+        problem: str | None = None
+        for _ in range(_STARTS):
+            try:
+                worker = Worker(self._job)
+            except OSError as exc:
+                raise StyleSearchError(f"Decoder processes cannot be started ({exc.strerror}).") from exc
+            try:
+                problem = worker.receive(_START_SECONDS, self._ending)
+            except TimeoutError:
+                problem = f"one was not ready after {_START_SECONDS:g} seconds"
+            except (EOFError, OSError):
+                worker.end()
+                problem = f"one died at once with exit code {worker.exit_code}; is there memory left?"
+                continue
+            if problem == "":
+                return worker
+            worker.end()
+            break
+        if problem is None:
+            return None
+        raise StyleSearchError(f"Decoder processes cannot be started ({problem}).")

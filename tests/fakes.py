@@ -6,7 +6,9 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from pictures import draw, encode
@@ -62,6 +64,25 @@ def failing_decode(stat: FileStat, preprocess: Preprocess, limits: Limits, thumb
         assert os.environ["OMP_NUM_THREADS"] == "1"
         assert signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ())
     return decode_file(stat, preprocess, limits, thumbnails)
+
+
+def slow_decode(stat: FileStat, preprocess: Preprocess, limits: Limits, thumbnails: Path) -> Prepared | Refusal:
+    """Decodes, in no hurry."""
+    time.sleep(0.01)
+    return decode_file(stat, preprocess, limits, thumbnails)
+
+
+class Arriving:
+    """A decoder in whose place a worker that receives it calls something else."""
+
+    def __init__(self, function: Callable[..., Any], *arguments: object) -> None:
+        self._call = function, arguments
+
+    def __call__(self, *arguments: object) -> Prepared | Refusal:
+        raise AssertionError
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[object, ...]]:
+        return self._call
 
 
 def changing_decode(stat: FileStat, preprocess: Preprocess, limits: Limits, thumbnails: Path) -> Prepared | Refusal:

@@ -133,6 +133,12 @@ def ordinary_user() -> Iterator[Path]:
 
 if __name__ == "__main__":
     report.TELL_SECONDS = 0  # after every batch
+    seconds = float(sys.argv[3]) if len(sys.argv) > 3 else run.FILE_SECONDS
     with open_bench(Path(sys.argv[1])) as bench:
         print("ready", flush=True)
-        bench.index(Path(sys.argv[2]), batch_size=4, progress=lambda progress: print(progress.done, flush=True))
+        bench.index(
+            Path(sys.argv[2]),
+            batch_size=4,
+            file_seconds=seconds,
+            progress=lambda progress: print(progress.done, flush=True),
+        )

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 
 import pytest
-from fakes import failing_decode
+from fakes import Arriving, failing_decode, slow_decode
 from indexing import SETTINGS, Bench, children_of, open_bench
 from pictures import encode
 from PIL import Image
 
 from indexer.decode import Prepared, decode_file
 from indexer.workers import DecodeWorkers
+from stylesearch.errors import StyleSearchError
 from stylesearch.images import Preprocess
 from stylesearch.records import FileStat, Limits
 
@@ -79,15 +84,74 @@ def test_idle_worker_that_is_killed_is_replaced(bench: Bench) -> None:
     bench.draw("a.png", "b.png")
     stats = [stat_of(bench.pictures / name) for name in ("a.png", "b.png")]
     with DecodeWorkers(decode_file, Preprocess(4), Limits(), bench.thumbnails, count=1, seconds=60) as workers:
-        first = workers.submit(stats[0])
-        assert isinstance(workers.result(first), Prepared)
+        assert isinstance(workers.submit(stats[0]).result(), Prepared)
         for pid in children_of(os.getpid(), "spawn_main"):
             os.kill(pid, signal.SIGKILL)
-        deadline = time.monotonic() + 20
-        while first.pool.active:
-            assert time.monotonic() < deadline, "the pool has not seen that its worker died"
-            time.sleep(0.01)
-        assert isinstance(workers.result(workers.submit(stats[1])), Prepared)
+        assert isinstance(workers.submit(stats[1]).result(), Prepared)
+
+
+def test_workers_that_are_killed_all_the_time_lose_no_file(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("indexer.workers._STARTS", 1000)
+    monkeypatch.setattr("indexer.workers.TRIES", 1000)
+    names = [f"{number}.png" for number in range(150)]
+    bench.draw(*names)
+    rng, ended, killed = random.Random(1), threading.Event(), 0
+
+    def kill() -> None:
+        nonlocal killed
+        while not ended.wait(0.1 + 0.5 * rng.random()):  # while they start, read, decode, answer or wait
+            for pid in children_of(os.getpid(), "spawn_main")[:1]:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+                    killed += 1
+
+    killer = threading.Thread(target=kill)
+    with DecodeWorkers(slow_decode, Preprocess(64), Limits(), bench.thumbnails, count=2, seconds=60) as workers:
+        under_way = [workers.submit(stat_of(bench.pictures / name)) for name in names]
+        killer.start()
+        try:
+            results = [pending.result() for pending in under_way]
+        finally:
+            ended.set()
+            killer.join()
+    assert killed > 3
+    assert [result.stat.uri for result in results] == [str(bench.pictures / name) for name in names]
+    assert all(isinstance(result, Prepared) for result in results)
+
+
+@pytest.mark.parametrize(
+    ("decode", "message"),
+    [
+        (Arriving(import_module, "decoders_of_nobody"), "cannot be started .*No module named 'decoders_of_nobody'"),
+        (Arriving(os._exit, 9), "died at once with exit code 9"),
+    ],
+)
+def test_workers_that_cannot_start_are_told_within_seconds(bench: Bench, decode: Arriving, message: str) -> None:
+    bench.draw("a.png", "b.png", "c.png")
+    stats = [stat_of(bench.pictures / name) for name in ("a.png", "b.png", "c.png")]
+    with DecodeWorkers(decode, Preprocess(4), Limits(), bench.thumbnails, count=2, seconds=60) as workers:
+        for pending in [workers.submit(stat) for stat in stats]:
+            assert pending.wait(60)
+            with pytest.raises(StyleSearchError, match=message):
+                pending.result()
+
+
+def test_sleep_does_not_count_as_hanging(bench: Bench) -> None:
+    bench.draw(*(f"{number}.png" for number in range(40)))
+    program = [sys.executable, str(Path(__file__).with_name("indexing.py")), str(bench.folder), str(bench.pictures)]
+    with subprocess.Popen([*program, "1.0"], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        while int("0" + process.stdout.readline().strip().replace("ready", "")) == 0:
+            pass
+        group = [*children_of(process.pid, "spawn_main"), process.pid]
+        for pid in group:
+            os.kill(pid, signal.SIGSTOP)
+        time.sleep(3)
+        for pid in reversed(group):  # the one that waits wakes first
+            os.kill(pid, signal.SIGCONT)
+            time.sleep(0.1)
+        process.communicate(timeout=120)
+    assert process.returncode == 0 and not bench.refusals()
 
 
 def test_workers_end_when_their_parent_is_killed(bench: Bench) -> None:

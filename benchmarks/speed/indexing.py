@@ -176,7 +176,7 @@ def _decode(
             if file is not None:
                 under_way.append(workers.submit(file))
             if under_way and (file is None or len(under_way) > BATCH + 4 * settings.workers):
-                result = workers.result(under_way.popleft())
+                result = under_way.popleft().result()
                 if isinstance(result, Prepared) and len(kept) < KEPT:
                     kept.append(result.pixels)
         seconds = time.perf_counter() - start
