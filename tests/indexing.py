@@ -84,13 +84,19 @@ def open_bench(folder: Path) -> Iterator[Bench]:
 
 def contents(database: Path) -> dict[str, list[tuple[Any, ...]]]:
     """Everything in a catalog that must not depend on how its filling was interrupted; assets by content, not by id."""
+    of_assets = {
+        "vectors": "SELECT sha256, live, data FROM vectors",
+        "metadata": "SELECT sha256, title, description, creators, date, software, generation FROM metadata",
+        "terms": "SELECT sha256, kind, name, folded, source FROM asset_terms JOIN terms t ON t.id = term_id",
+        "appearances": "SELECT sha256, version, palette, perceptual_hash FROM appearances",
+    }
     queries = {
-        "assets": "SELECT sha256, size, format, width, height FROM assets ORDER BY sha256",
+        "assets": "SELECT sha256, size, format, width, height, parts FROM assets ORDER BY sha256",
         "locations": "SELECT uri, l.size, mtime_ns, present, sha256 FROM locations l JOIN assets a ON a.id = asset_id"
         " ORDER BY uri",
-        "vectors": "SELECT sha256, live, data FROM vectors JOIN assets a ON a.id = asset_id ORDER BY sha256",
-        "refusals": "SELECT uri, reason FROM refusals ORDER BY uri",
+        "refusals": "SELECT uri, size, mtime_ns, reason, message, sha256, decoder FROM refusals ORDER BY uri",
     }
+    queries |= {name: f"{query} JOIN assets a ON a.id = asset_id ORDER BY 1, 2, 3" for name, query in of_assets.items()}
     connection = sqlite3.connect(database)
     try:
         return {name: connection.execute(query).fetchall() for name, query in queries.items()}

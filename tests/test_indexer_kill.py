@@ -12,9 +12,14 @@ from contextlib import suppress
 from pathlib import Path
 
 from indexing import children_of, contents, open_bench
+from pictures import draw, encode
+
+from stylesearch.metadata import xmp_sidecar
+from stylesearch.records import Metadata
 
 PICTURES = 60
 KILLS = 5
+ARTIST, SOFTWARE = 315, 305  # EXIF tags
 
 
 def start(folder: Path, pictures: Path) -> subprocess.Popen[str]:
@@ -31,6 +36,12 @@ def test_killed_runs_lose_nothing(tmp_path: Path) -> None:
         for number in range(5):
             shutil.copy(bench.pictures / "00.jpg", bench.pictures / f"copy{number}.jpg")
             (bench.pictures / f"bad{number}.png").write_bytes(b"bad")
+        for number in range(0, PICTURES, 3):
+            described = draw(number).getexif()
+            described[ARTIST], described[SOFTWARE] = f"Artist {number % 7}", "A program"
+            path = bench.pictures / f"{number:02d}.jpg"
+            path.write_bytes(encode(draw(number), "JPEG", exif=described))
+            path.with_suffix(".xmp").write_bytes(xmp_sidecar(Metadata(title=f"Nr. {number}"), ["kept", f"t{number}"]))
         bench.index()
         pictures = bench.pictures
     rng = random.Random(7)
@@ -56,6 +67,8 @@ def test_killed_runs_lose_nothing(tmp_path: Path) -> None:
         _, errors = process.communicate(timeout=120)
         assert process.returncode == 0, errors
     assert done == sorted(done) and done[0] < PICTURES  # each run went on from the one before
-    assert contents(killed / "catalog.db") == contents(whole / "catalog.db")
+    expected = contents(whole / "catalog.db")
+    assert all(expected.values())
+    assert contents(killed / "catalog.db") == expected
     thumbnails = {path.name for path in (whole / "thumbnails").rglob("*.webp")}
     assert {path.name for path in (killed / "thumbnails").rglob("*.webp")} == thumbnails
