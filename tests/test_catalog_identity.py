@@ -126,7 +126,7 @@ def test_a_picture_that_is_pruned_while_its_copy_is_indexed_is_found_by_the_next
 
 
 def test_runs_are_remembered_and_bounded(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stylesearch.catalog.catalog._KEPT_RUNS", 2)
+    monkeypatch.setattr("stylesearch.catalog.upkeep._KEPT_RUNS", 2)
     assert catalog.last_run() is None
     started = datetime(2026, 5, 1, tzinfo=UTC)
     for number in range(4):

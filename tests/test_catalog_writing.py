@@ -114,12 +114,15 @@ def test_a_vector_is_never_replaced(catalog: Catalog) -> None:
 def test_a_moved_file_keeps_its_asset_and_its_vector(catalog: Catalog) -> None:
     space_id, *_ = fill(catalog, Batch([indexed("/a/old", "red")]))
     (asset_id,) = catalog.asset_ids()
+    _, vectors = catalog.vectors(space_id, [asset_id])
     seen = last_sequence(catalog, space_id)
     *_, gone = fill(catalog, Batch([indexed("/a/new", "red", encoded=False)]))
     assert gone == 1
     assert catalog.asset_ids().tolist() == [asset_id]
     assert catalog.assets([asset_id])[asset_id].paths == ("/a/new",)
-    assert history(catalog, space_id, seen) == []
+    told = history(catalog, space_id, seen)
+    assert told == [(asset_id, True)], "its path has changed, and an index may filter by paths"
+    assert np.array_equal(catalog.vectors(space_id, [asset_id])[1], vectors)
 
 
 def test_a_copy_keeps_the_asset_alive(catalog: Catalog) -> None:

@@ -131,6 +131,7 @@ def test_a_library_of_an_older_version_is_described_without_encoding(tmp_path: P
     connection = sqlite3.connect(folder / "catalog.db")
     for table in ("metadata", "asset_terms", "terms", "appearances"):
         connection.execute(f"DELETE FROM {table}")  # noqa: S608
+    connection.execute("DELETE FROM counters WHERE name NOT IN ('sequence', 'state')")
     connection.commit()
     connection.close()
     with Library.open(folder) as library:

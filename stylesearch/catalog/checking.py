@@ -27,7 +27,7 @@ from sqlalchemy import (
     update,
 )
 
-from stylesearch.catalog import writing
+from stylesearch.catalog import numbering, totals
 from stylesearch.catalog.catalog import Catalog
 from stylesearch.catalog.tables import Base, CounterRow, HistoryRow, LocationRow, SpaceRow, VectorRow
 
@@ -83,8 +83,13 @@ def faults(catalog: Catalog) -> Iterator[Fault]:
     if ids:
         message = f"{len(ids):,} pictures can be found without having a file, or have one and cannot be found."
         yield Fault(
-            "unsettled", len(ids), message, _curing(catalog, lambda connection: writing.settle(connection, ids))
+            "unsettled", len(ids), message, _curing(catalog, lambda connection: numbering.settle(connection, ids))
         )
+    with catalog.reading() as connection:
+        names = totals.differing(connection)
+    if names:
+        message = f"Totals are not what is there: {', '.join(names)}."
+        yield Fault("totals", len(names), message, _curing(catalog, totals.count_again))
     with catalog.reading() as connection:
         spaces = connection.execute(select(SpaceRow.id, SpaceRow.dim, SpaceRow.encoder)).all()
         bad = {(row.id, row.encoder): _bad_vectors(connection, row.id, row.dim) for row in spaces}
@@ -140,6 +145,7 @@ def _drop_dangling(connection: Connection) -> None:
                 those = ", ".join(str(int(number)) for number in numbers[start : start + 5_000])
                 name = Base.metadata.tables[table].name
                 connection.execute(text(f"DELETE FROM {name} WHERE rowid IN ({those})"))  # noqa: S608 - own names
+    totals.count_again(connection)
     _forget_history(connection)
 
 

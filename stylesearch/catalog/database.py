@@ -8,7 +8,7 @@ from typing import Self
 
 from sqlalchemy import URL, Connection, Engine, select
 
-from stylesearch.catalog import writing
+from stylesearch.catalog import numbering, totals
 from stylesearch.catalog.engine import connect, mapped_errors, openable, parse_url
 from stylesearch.catalog.tables import CounterRow
 from stylesearch.catalog.upgrade import upgrade
@@ -25,6 +25,7 @@ class Database:
         self._writer = engine.execution_options(writes=True)
         self._single = engine.execution_options(single=True)
         self._url = url
+        self._has_totals = False  # known to be there
 
     @classmethod
     def open(cls, url: str | URL) -> Self:
@@ -81,5 +82,8 @@ class Database:
     def writing(self) -> Iterator[Connection]:
         """A transaction that writes, while no other one does; for the modules of this package."""
         with mapped_errors(self._url), self._writer.begin() as connection:
-            writing.lock(connection)
+            numbering.lock(connection)
+            if not self._has_totals:
+                totals.ensure(connection)
             yield connection
+        self._has_totals = True

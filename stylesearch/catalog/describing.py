@@ -11,9 +11,11 @@ import numpy as np
 from sqlalchemy import Connection, Row, delete, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from stylesearch.catalog.bulk import insert_rows
 from stylesearch.catalog.selection import chunks
 from stylesearch.catalog.tables import AppearanceRow, AssetTermRow, Base, MetadataRow, TermRow
 from stylesearch.catalog.terms import CREATOR, LICENCE, LONGEST, SOFTWARE, TAG, folded
+from stylesearch.colour_bins import bins_of
 from stylesearch.records import APPEARANCE_VERSION, Appearance, Colour, IndexedFile, Metadata, TagSource
 
 
@@ -25,9 +27,14 @@ class Term(NamedTuple):
     name: str
 
 
-def describe(connection: Connection, files: Iterable[IndexedFile], asset_ids: Mapping[str, int]) -> None:
-    """Writes what the decoder found; takes the place of what an earlier run has found. Tags of people stay."""
+def describe(connection: Connection, files: Iterable[IndexedFile], asset_ids: Mapping[str, int]) -> set[int]:
+    """Writes what the decoder found; takes the place of what an earlier run has found. Tags of people stay.
+
+    Returns:
+        the assets of which the files say something else than before, or for the first time.
+    """
     fresh = {asset_ids[file.sha256]: file for file in files if file.appearance is not None}
+    before = _said(connection, list(fresh))
     for some in chunks(list(fresh)):
         for table in (MetadataRow, AppearanceRow):
             connection.execute(delete(table).where(table.asset_id.in_(some)))
@@ -40,11 +47,27 @@ def describe(connection: Connection, files: Iterable[IndexedFile], asset_ids: Ma
     ]
     said = {asset_id: file.metadata for asset_id, file in fresh.items() if file.metadata not in (None, Metadata())}
     metadata = [_metadata_columns(asset_id, found) for asset_id, found in said.items() if found is not None]
-    for table, rows in ((AppearanceRow, appearances), (MetadataRow, metadata)):
-        if rows:
-            connection.execute(insert(table), rows)
+    insert_rows(connection, AppearanceRow, appearances)
+    insert_rows(connection, MetadataRow, metadata)
     terms = [term for asset_id, found in said.items() if found is not None for term in _terms_of(asset_id, found)]
     add_terms(connection, terms, "file")
+    after = _said(connection, list(before))
+    return fresh.keys() - {asset_id for asset_id, said in before.items() if after.get(asset_id) == said}
+
+
+def _said(connection: Connection, ids: Sequence[int]) -> dict[int, tuple[object, ...]]:
+    """What filters look at of that which the decoder found, by asset id."""
+    said: dict[int, tuple[object, ...]] = {}
+    columns = AppearanceRow.asset_id, AppearanceRow.palette, MetadataRow.year, MetadataRow.generated
+    rows = select(*columns).outerjoin(MetadataRow, MetadataRow.asset_id == AppearanceRow.asset_id)
+    terms = select(AssetTermRow.asset_id, AssetTermRow.term_id).where(AssetTermRow.source == "file")
+    for some in chunks(ids):
+        held: dict[int, set[int]] = {}
+        for asset_id, term_id in connection.execute(terms.where(AssetTermRow.asset_id.in_(some))):
+            held.setdefault(asset_id, set()).add(term_id)
+        for asset_id, *found in connection.execute(rows.where(AppearanceRow.asset_id.in_(some))):
+            said[asset_id] = *found, frozenset(held.get(asset_id, ()))
+    return said
 
 
 def add_terms(connection: Connection, terms: Sequence[Term], source: TagSource) -> None:
@@ -104,10 +127,12 @@ def read_appearances(connection: Connection, ids: Sequence[int]) -> dict[int, Ap
 
 
 def _appearance_columns(asset_id: int, appearance: Appearance) -> dict[str, object]:
+    palette = np.array(appearance.palette, "<f2").reshape(-1, 4)
     return {
         "asset_id": asset_id,
         "version": APPEARANCE_VERSION,
-        "palette": np.array(appearance.palette, "<f2").tobytes(),
+        "palette": palette.tobytes(),
+        "colours": bins_of(palette.astype(np.float32)),
         # No database has unsigned numbers of 64 bits in common.
         "perceptual_hash": appearance.perceptual_hash - (2**64 if appearance.perceptual_hash >= 2**63 else 0),
     }

@@ -7,10 +7,11 @@ from typing import cast
 
 from sqlalchemy import and_, exists, func, not_, or_, select
 
-from stylesearch.catalog import writing
+from stylesearch.catalog import scanning
 from stylesearch.catalog.database import Database
-from stylesearch.catalog.selection import among, at_or_below, chunks, is_described
+from stylesearch.catalog.selection import among, chunks, is_described
 from stylesearch.catalog.tables import AppearanceRow, AssetRow, LocationRow, RefusalRow, ScanRow, VectorRow
+from stylesearch.catalog.uris import at_or_below, beyond, in_order
 from stylesearch.errors import ImageReason
 from stylesearch.records import FileStat, KnownContent, KnownFile, Refusal
 
@@ -27,7 +28,7 @@ class Files(Database):
     def begin_scan(self, root_uri: str) -> int:
         """The id of a new scan over everything at or below the root."""
         with self.writing() as connection:
-            return writing.begin_scan(connection, root_uri)
+            return scanning.begin_scan(connection, root_uri)
 
     def finish_scan(self, scan_id: int, unreadable: Sequence[str] = ()) -> int:
         """Marks as gone every location at or below the scan's root that neither it nor a later scan saw, with the
@@ -40,7 +41,7 @@ class Files(Database):
             How many locations went.
         """
         with self.writing() as connection:
-            return writing.finish_scan(connection, scan_id, unreadable)
+            return scanning.finish_scan(connection, scan_id, unreadable)
 
     def miss_scan(self, scan_id: int) -> int:
         """Marks as missing every location at or below the scan's root, where the scan found nothing at all: a disk that
@@ -50,7 +51,7 @@ class Files(Database):
             How many locations are missing there.
         """
         with self.writing() as connection:
-            return writing.miss_scan(connection, scan_id)
+            return scanning.miss_scan(connection, scan_id)
 
     def unseen(self, scan_id: int, limit: int = 5_000) -> Iterator[list[str]]:
         """Uris at or below the scan's root that neither it nor a later scan saw, present or refused, in stretches.
@@ -61,10 +62,11 @@ class Files(Database):
             root = connection.execute(select(ScanRow.root).where(ScanRow.id == scan_id)).scalar_one()
         for table, more in ((LocationRow, (LocationRow.present,)), (RefusalRow, ())):
             missed = select(table.uri).where(at_or_below(table.uri, root), table.scan_id < scan_id, *more)
+            missed = missed.order_by(*in_order(table.uri)).limit(limit)
             last = ""
             while True:
                 with self.reading() as connection:
-                    uris = list(connection.scalars(missed.where(table.uri > last).order_by(table.uri).limit(limit)))
+                    uris = list(connection.scalars(missed.where(beyond(table.uri, last))))
                 if not uris:
                     break
                 last = uris[-1]
@@ -79,7 +81,7 @@ class Files(Database):
     def forget(self, uri: str) -> int:
         """Marks every location at or below `uri` as gone, as `finish_scan` does; returns how many went."""
         with self.writing() as connection:
-            return writing.forget(connection, uri)
+            return scanning.forget(connection, uri)
 
     def known(self, uris: Sequence[str], space_id: int) -> dict[str, KnownFile]:
         """What is remembered of these uris; refused files too, gone ones too. Unknown uris are left out."""
@@ -96,6 +98,7 @@ class Files(Database):
         )
         located = located.outerjoin(VectorRow, in_space).outerjoin(AppearanceRow, is_described(LocationRow.asset_id))
         refused = select(RefusalRow.uri, RefusalRow.size, RefusalRow.mtime_ns)
+        refused = refused.where(or_(RefusalRow.space_id.is_(None), RefusalRow.space_id == space_id))
         with self.reading() as connection:
             for some in chunks(uris):
                 for row in connection.execute(located.where(among(connection, LocationRow.uri, some))):
@@ -147,13 +150,12 @@ class Files(Database):
 
     def locations(self, limit: int = 50_000) -> Iterator[list[tuple[str, int]]]:
         """Every present uri and its asset, by ascending uri, in stretches; no transaction stays open between two."""
-        query = select(LocationRow.uri, LocationRow.asset_id).where(LocationRow.present).order_by(LocationRow.uri)
+        query = select(LocationRow.uri, LocationRow.asset_id).where(LocationRow.present)
+        query = query.order_by(*in_order(LocationRow.uri)).limit(limit)
         last = ""
         while True:
             with self.reading() as connection:
-                rows = [
-                    (uri, asset) for uri, asset in connection.execute(query.where(LocationRow.uri > last).limit(limit))
-                ]
+                rows = [(uri, asset) for uri, asset in connection.execute(query.where(beyond(LocationRow.uri, last)))]
             if not rows:
                 return
             last = rows[-1][0]
@@ -169,11 +171,12 @@ class Files(Database):
     def fixity(self, root: str | None = None, limit: int = 2_000) -> Iterator[list[tuple[FileStat, str]]]:
         """Every present location at or below a uri, as it was when it was read, and the sha256 of its asset, by
         ascending uri, in stretches; no transaction stays open between two."""
-        query = _FIXITY if root is None else _FIXITY.where(at_or_below(LocationRow.uri, root))
+        query = _FIXITY.order_by(*in_order(LocationRow.uri))
+        query = query if root is None else query.where(at_or_below(LocationRow.uri, root))
         last = ""
         while True:
             with self.reading() as connection:
-                rows = connection.execute(query.where(LocationRow.uri > last).order_by(LocationRow.uri).limit(limit))
+                rows = connection.execute(query.where(beyond(LocationRow.uri, last)).limit(limit))
                 some = [(FileStat(uri, size, mtime_ns), sha256) for uri, size, mtime_ns, sha256 in rows]
             if not some:
                 return
@@ -191,9 +194,9 @@ class Files(Database):
 
     def refusals(self, limit: int | None = None, after: str | None = None) -> list[Refusal]:
         """Refused files by ascending uri, from the one after `after`."""
-        query = select(RefusalRow.__table__).order_by(RefusalRow.uri).limit(limit)
+        query = select(RefusalRow.__table__).order_by(*in_order(RefusalRow.uri)).limit(limit)
         if after is not None:
-            query = query.where(RefusalRow.uri > after)
+            query = query.where(beyond(RefusalRow.uri, after))
         with self.reading() as connection:
             return [
                 Refusal(

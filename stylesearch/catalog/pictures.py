@@ -9,13 +9,14 @@ from itertools import groupby, islice
 import numpy as np
 from sqlalchemy import Connection, and_, bindparam, exists, func, select
 
+from stylesearch.catalog import totals
 from stylesearch.catalog.database import Database
 from stylesearch.catalog.describing import Term, add_terms, read_appearances, read_metadata, read_tags, remove_tags
 from stylesearch.catalog.engine import mapped_errors
+from stylesearch.catalog.numbering import tell_again
 from stylesearch.catalog.selection import chunks, matching, possible, sampled
 from stylesearch.catalog.tables import AppearanceRow, AssetRow, LocationRow, ReplacementRow
 from stylesearch.catalog.terms import TAG
-from stylesearch.catalog.writing import tell_again
 from stylesearch.query import Filters
 from stylesearch.records import APPEARANCE_VERSION, Asset, Details, Metadata, TagSource, path_of_uri
 
@@ -70,8 +71,8 @@ class Pictures(Database):
         with self.reading() as connection:
             return sorted(connection.scalars(query.having(func.count() > 1)))
 
-    def perceptual_hashes(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The looks of all assets with a present location.
+    def perceptual_hashes(self, asset_ids: Iterable[int] | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The looks of all assets with a present location, or of those of a few thousand.
 
         Returns:
             int64 (N,), ascending asset ids; uint64 (N,), their perceptual hashes; int32 (N, 2), widths and heights.
@@ -80,6 +81,8 @@ class Pictures(Database):
         present = exists().where(LocationRow.asset_id == AppearanceRow.asset_id, LocationRow.present)
         query = select(*columns).join(AssetRow, AssetRow.id == AppearanceRow.asset_id).where(present)
         query = query.where(AppearanceRow.version == APPEARANCE_VERSION).order_by(AppearanceRow.asset_id)
+        if asset_ids is not None:
+            query = query.where(AppearanceRow.asset_id.in_(possible(asset_ids)))
         blocks = [np.empty((0, 4), np.int64)]
         with self.reading() as connection, connection.execute(query.execution_options(yield_per=50_000)) as rows:
             blocks += [np.array([tuple(row) for row in some], np.int64) for some in rows.partitions()]
@@ -105,13 +108,15 @@ class Pictures(Database):
         """Gives assets tags, by id, beside those that they have, in one transaction."""
         terms = [Term(asset_id, TAG, name) for asset_id, names in tags.items() for name in names]
         with self.writing() as connection:
-            add_terms(connection, terms, source)
+            with totals.following(connection, tags):
+                add_terms(connection, terms, source)
             tell_again(connection, tags)
 
     def remove_tags(self, asset_ids: Sequence[int], names: Sequence[str]) -> None:
         """Takes tags away that people gave; those that stand in the files stay."""
         with self.writing() as connection:
-            remove_tags(connection, asset_ids, names)
+            with totals.following(connection, asset_ids):
+                remove_tags(connection, asset_ids, names)
             tell_again(connection, asset_ids)
 
 

@@ -13,6 +13,7 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, delete, exists, func, insert, not_, or_, select
 
+from stylesearch.catalog import totals
 from stylesearch.catalog.board_rows import on_a_board
 from stylesearch.catalog.tables import (
     AppearanceRow,
@@ -22,6 +23,7 @@ from stylesearch.catalog.tables import (
     HistoryRow,
     LocationRow,
     MetadataRow,
+    RefusalRow,
     ReplacementRow,
     VectorRow,
 )
@@ -61,6 +63,7 @@ def drop_locations(connection: Connection, before: datetime) -> int:
     ids = connection.scalars(select(LocationRow.id).where(_stale(before)).limit(_MANY)).all()
     connection.execute(delete(ReplacementRow).where(ReplacementRow.location_id.in_(ids)))
     connection.execute(delete(LocationRow).where(LocationRow.id.in_(ids)))
+    totals.add(connection, gone=-len(ids))
     return len(ids)
 
 
@@ -74,7 +77,8 @@ def drop_assets(connection: Connection, before: datetime) -> list[str]:
     ids = [asset_id for asset_id, _ in rows]
     _part_ways(connection, ids)
     connection.execute(delete(ReplacementRow).where(ReplacementRow.asset_id.in_(ids)))
-    connection.execute(delete(LocationRow).where(LocationRow.asset_id.in_(ids)))
+    gone = connection.execute(delete(LocationRow).where(LocationRow.asset_id.in_(ids))).rowcount
+    totals.add(connection, gone=-gone)
     for table in (VectorRow, AppearanceRow, MetadataRow, AssetTermRow, BoardItemRow):  # of boards deleted before
         connection.execute(delete(table).where(table.asset_id.in_(ids)))
     connection.execute(delete(AssetRow).where(AssetRow.id.in_(ids)))
@@ -82,7 +86,10 @@ def drop_assets(connection: Connection, before: datetime) -> list[str]:
 
 
 def drop_vectors(connection: Connection, space_id: int) -> int:
-    """Deletes some of the vectors of a space, and returns how many; 0 where none is left."""
+    """Deletes some of the vectors of a space, and returns how many; 0 where none is left. What its encoder refused is
+    tried again."""
+    forgotten = connection.execute(delete(RefusalRow).where(RefusalRow.space_id == space_id)).rowcount
+    totals.add(connection, refused=-forgotten)
     some = select(VectorRow.sequence).where(VectorRow.space_id == space_id).order_by(VectorRow.sequence).limit(_MANY)
     numbers = connection.scalars(some).all()
     if numbers:

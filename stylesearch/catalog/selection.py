@@ -11,8 +11,11 @@ from sqlalchemy import ARRAY, ColumnElement, Connection, Select, Text, and_, any
 from sqlalchemy.orm import InstrumentedAttribute
 
 from stylesearch.catalog.globs import compile_globs, folder_of_glob
+from stylesearch.catalog.listing import listed
+from stylesearch.catalog.looks import ORIENTATION, SIZE, showing
 from stylesearch.catalog.tables import AppearanceRow, AssetRow, AssetTermRow, LocationRow, MetadataRow, TermRow
 from stylesearch.catalog.terms import CREATOR, LICENCE, SOFTWARE, TAG, folded
+from stylesearch.catalog.uris import at_or_below
 from stylesearch.query import Filters
 from stylesearch.records import APPEARANCE_VERSION, uri_of_path
 
@@ -35,19 +38,6 @@ def among(connection: Connection, column: InstrumentedAttribute[str], texts: Seq
         listed = func.json_each(json.dumps(texts, ensure_ascii=False)).table_valued("value")
         return column.in_(select(listed.c.value))
     return column == any_(literal(texts, ARRAY(Text)))
-
-
-def bounds(folder: str) -> tuple[str, str]:
-    """Every uri below the folder is >= the first and < the second. Unlike LIKE, this needs no escaping, and the index
-    serves it."""
-    stem = folder.rstrip("/")
-    return stem + "/", stem + chr(ord("/") + 1)
-
-
-def at_or_below(column: InstrumentedAttribute[str], folder: str) -> ColumnElement[bool]:
-    low, high = bounds(folder)
-    within = and_(column >= folder + "#", column < folder + chr(ord("#") + 1))  # an archive, say
-    return or_(column == folder, and_(column >= low, column < high), within)
 
 
 def is_described(asset_id: ColumnElement[int] | InstrumentedAttribute[int]) -> ColumnElement[bool]:
@@ -104,15 +94,7 @@ def matching(
 
     Close it where it is not read to its end: a cursor is open on the server until then.
     """
-    query = select(LocationRow.asset_id).where(LocationRow.present, LocationRow.asset_id > after)
-    for wanted in _wanted(filters):
-        if among_ids is not None:
-            wanted = wanted.where(wanted.selected_columns[0].in_(among_ids))
-        query = query.where(LocationRow.asset_id.in_(wanted))
-    if among_ids is not None:
-        query = query.where(LocationRow.asset_id.in_(among_ids))
-    if filters.generated is False:
-        query = query.where(LocationRow.asset_id.not_in(_generated()))
+    query = _meeting(connection, filters, among_ids).where(LocationRow.asset_id > after)
     query = query.order_by(LocationRow.asset_id).execution_options(yield_per=10_000)
     if not filters.paths:
         with connection.scalars(query.distinct()) as ids:
@@ -131,14 +113,46 @@ def matching(
                 yield asset_id
 
 
-def _wanted(filters: Filters) -> Iterator[Select[Any]]:
-    """The assets that meet each of the filters that look at no path."""
+def chosen(connection: Connection, filters: Filters) -> Select[int]:
+    """The same as a query, for others to build upon."""
+    if filters.paths:
+        return listed(connection, list(matching(connection, filters)))
+    return _meeting(connection, filters).distinct()
+
+
+def _meeting(connection: Connection, filters: Filters, among_ids: Sequence[int] | None = None) -> Select[int]:
+    """The ids of the assets that meet the filters but `paths`, once for each present location."""
+    query = select(LocationRow.asset_id).where(LocationRow.present)
+    for wanted in _wanted(connection, filters, among_ids):
+        if among_ids is not None:
+            wanted = wanted.where(wanted.selected_columns[0].in_(among_ids))
+        query = query.where(LocationRow.asset_id.in_(wanted))
+    if among_ids is not None:
+        query = query.where(LocationRow.asset_id.in_(among_ids))
+    if filters.generated is False:
+        query = query.where(LocationRow.asset_id.not_in(_generated()))
+    return query
+
+
+def _wanted(connection: Connection, filters: Filters, among_ids: Sequence[int] | None) -> Iterator[Select[Any]]:
+    """The assets that meet each of the filters that look at no glob."""
     if filters.formats:
         yield select(AssetRow.id).where(AssetRow.format.in_(filters.formats))
     if filters.tags:
         yield _having(TermRow.kind == TAG, TermRow.folded.in_([folded(tag) for tag in filters.tags]))
+    if filters.sizes:
+        yield select(AssetRow.id).where(SIZE.in_(filters.sizes))
+    if filters.orientations:
+        yield select(AssetRow.id).where(ORIENTATION.in_(filters.orientations))
+    for colour in filters.colours:
+        yield showing(connection, colour, among_ids)
+    if filters.folders:
+        places = (at_or_below(LocationRow.uri, uri_of_path(folder)) for folder in filters.folders)
+        yield select(LocationRow.asset_id).where(LocationRow.present, or_(*places))
     for kind, words in ((CREATOR, filters.creators), (LICENCE, filters.licences), (SOFTWARE, filters.software)):
-        if words:
+        if words and filters.whole:
+            yield _having(TermRow.kind == kind, TermRow.folded.in_([folded(word) for word in words]))
+        elif words:
             within = or_(*(TermRow.folded.contains(folded(word), autoescape=True) for word in words))
             yield _having(TermRow.kind == kind, within)
     first, last = filters.years

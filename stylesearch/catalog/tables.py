@@ -28,6 +28,12 @@ Id = BigInteger().with_variant(Integer, "sqlite")
 Uri = Text().with_variant(Text(collation="C"), "postgresql")
 
 
+# How many characters of a uri PostgreSQL keeps in order: its ordered indexes take about 2,700 bytes, which a path may
+# well have. There migrations build, in the place of each `unique` uri, an index of this much of it, and a constraint by
+# hash. What asks for a range or an order of uris goes by `selection.start` of them, too.
+URI_START = 500
+
+
 class Utc(TypeDecorator[datetime]):
     """A moment in UTC. SQLite keeps no time zone; without this, moments come back naive from it and aware from
     PostgreSQL."""
@@ -141,11 +147,14 @@ class VectorRow(Base):
 
 
 class RefusalRow(Base):
-    """A file that could not be used."""
+    """A file that could not be used; or, where `space_id` says in which space, one that holds the content that was
+    indexed, and has no vector there."""
 
     __tablename__ = "refusals"
 
-    uri: Mapped[str] = mapped_column(Uri, primary_key=True)
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    uri: Mapped[str] = mapped_column(Uri, unique=True)
+    space_id: Mapped[int | None] = mapped_column(ForeignKey("spaces.id"))
     size: Mapped[int] = mapped_column(BigInteger)
     mtime_ns: Mapped[int] = mapped_column(BigInteger)
     reason: Mapped[str] = mapped_column(String(32))
@@ -212,6 +221,8 @@ class AppearanceRow(Base):
     version: Mapped[int] = mapped_column(Integer)
     palette: Mapped[bytes] = mapped_column(LargeBinary)  # float16, little endian: L, a, b, share of each colour
     perceptual_hash: Mapped[int] = mapped_column(BigInteger)  # 64 bits, read as a signed number
+    # Which colours the palette has, as bits; see `stylesearch.colour_bins`.
+    colours: Mapped[int] = mapped_column(BigInteger, server_default="0")
 
 
 class BoardRow(Base):
@@ -276,8 +287,8 @@ class RunRow(Base):
 
 
 class CounterRow(Base):
-    """Two rows. `sequence`: the last sequence number given out. `state`: another random number after every write; see
-    `stylesearch.catalog.writing`."""
+    """`sequence`: the last sequence number given out. `state`: another random number after every write; see
+    `stylesearch.catalog.writing`. The others are totals; see `stylesearch.catalog.totals`."""
 
     __tablename__ = "counters"
 

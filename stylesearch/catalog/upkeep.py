@@ -6,14 +6,12 @@ import json
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 
-from sqlalchemy import URL, Engine, and_, case, delete, exists, func, insert, not_, select
+from sqlalchemy import delete, insert, select
 
-from stylesearch.catalog import board_rows, pruning
+from stylesearch.catalog import board_rows, pruning, totals
 from stylesearch.catalog.database import Database
 from stylesearch.catalog.engine import gather_statistics
-from stylesearch.catalog.selection import is_described
-from stylesearch.catalog.tables import AssetTermRow, LocationRow, RefusalRow, RunRow, TermRow
-from stylesearch.catalog.terms import TAG
+from stylesearch.catalog.tables import RunRow
 from stylesearch.records import Counts, Run, Unused
 
 _KEPT_RUNS = 1_000
@@ -22,37 +20,10 @@ _KEPT_RUNS = 1_000
 class Upkeep(Database):
     """Totals, runs and pruning."""
 
-    def __init__(self, engine: Engine, url: URL) -> None:
-        super().__init__(engine, url)
-        self._counts: tuple[int, Counts] | None = None  # and the state that they are of
-
     def counts(self) -> Counts:
-        """Totals; see `Counts`. They are counted again where something was written since the last time."""
-        state = self.state()
-        if self._counts is None or self._counts[0] != state:
-            self._counts = state, self._counted()
-        return self._counts[1]
-
-    def _counted(self) -> Counts:
-        present = func.count(case((LocationRow.present, 1)))
-        gone = func.count(case((not_(LocationRow.present), 1)))
-        missing = func.count(case((and_(LocationRow.present, LocationRow.missing_since.is_not(None)), 1)))
-        assets = select(func.count(LocationRow.asset_id.distinct())).where(LocationRow.present)
-        undescribed = assets.where(not_(exists().where(is_described(LocationRow.asset_id))))
-        has_tag = exists().where(
-            AssetTermRow.asset_id == LocationRow.asset_id, AssetTermRow.term_id == TermRow.id, TermRow.kind == TAG
-        )
+        """Totals; see `Counts`. They are read, and not counted."""
         with self.reading() as connection:
-            locations, absent, away = connection.execute(select(present, gone, missing)).one()
-            return Counts(
-                assets=connection.scalars(assets).one(),
-                locations=locations,
-                gone=absent,
-                refused=connection.scalars(select(func.count()).select_from(RefusalRow)).one(),
-                undescribed=connection.scalars(undescribed).one(),
-                tagged=connection.scalars(assets.where(has_tag)).one(),
-                missing=away,
-            )
+            return totals.read(connection)
 
     def unused(self, before: datetime) -> Unused:
         """What `prune` with the same moment would drop."""
