@@ -19,9 +19,6 @@ _REACH_SECONDS = 10
 
 _RAYS_ADVICE = "\nFailed to apply UDF"  # and how to configure Ray, which it appends to what our code says
 
-# Decoder processes end with their parent by themselves. Ray would also kill the one that removes their semaphores.
-_ENVIRONMENT = {"env_vars": {"RAY_kill_child_processes_on_worker_exit": "false"}}
-
 _START = "Start one: ray start --head --disable-usage-stats (docs/guide-cluster.md)"
 
 
@@ -47,7 +44,7 @@ def joined(address: str | None) -> Iterator[None]:
         if address:
             host, _, port = address.rpartition(":")
             socket.create_connection((host, int(port)), _REACH_SECONDS).close()  # Ray itself tries for minutes
-        ray.init(address or "auto", log_to_driver=False, logging_level=logging.ERROR, runtime_env=_ENVIRONMENT)
+        ray.init(address or "auto", log_to_driver=False, logging_level=logging.ERROR)
     except (OSError, RuntimeError, ValueError) as exc:
         where = f"at '{address}'" if address else "that this machine belongs to"
         said = str(exc).strip().split("\n")[0]
