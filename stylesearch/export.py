@@ -9,7 +9,7 @@ import json
 import os
 import re
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -100,14 +100,14 @@ def export_table(details: Iterable[Details], path: str | os.PathLike[str]) -> in
     """
     target = Path(path)
     writers: dict[str, Callable[[Iterator[dict[str, Any]], IO[bytes]], int]] = {
-        ".csv": _write_csv,
+        ".csv": write_csv,
         ".jsonl": _write_json_lines,
         ".parquet": _write_parquet,
     }
     write = writers.get(target.suffix.lower())
     if write is None:
         raise UsageError(f"The export '{target}' must end in {', '.join(writers)}.")
-    with _in_one_step(target) as file:
+    with in_one_step(target) as file:
         return write(map(as_record, details), file)
 
 
@@ -138,7 +138,7 @@ def export_sidecars(
             if target.exists() and not overwrite:
                 left += 1
                 continue
-            with _in_one_step(target, parents=True) as file:
+            with in_one_step(target, parents=True) as file:
                 file.write(packet)
             written += 1
     return written, left
@@ -158,9 +158,10 @@ def _safe(part: str) -> str:
     return part.replace(".", "%2E") if part in (".", "..") else part
 
 
-def _write_csv(rows: Iterator[dict[str, Any]], file: IO[bytes]) -> int:
+def write_csv(rows: Iterator[dict[str, Any]], file: IO[bytes], columns: Sequence[str] = tuple(COLUMNS)) -> int:
+    """Writes a table that spreadsheets open without harm; returns how many rows."""
     text = io.TextIOWrapper(file, "utf-8-sig", newline="", write_through=True)  # the mark tells spreadsheets
-    writer = csv.DictWriter(text, list(COLUMNS))
+    writer = csv.DictWriter(text, columns)
     writer.writeheader()
     count = 0
     for row in rows:
@@ -205,12 +206,17 @@ def _write_parquet(rows: Iterator[dict[str, Any]], file: IO[bytes]) -> int:
 
 
 @contextmanager
-def _in_one_step(target: Path, *, parents: bool = False) -> Iterator[IO[bytes]]:
+def in_one_step(target: Path, *, parents: bool = False) -> Iterator[IO[bytes]]:
+    """A file to write, which takes its place once all of it is there.
+
+    Raises:
+        UsageError: it cannot be written.
+    """
     partial = target.with_name(f".{uuid.uuid4().hex}.partial")
     try:
         if parents:
             target.parent.mkdir(parents=True, exist_ok=True)
-        with open(partial, "wb") as file:
+        with open(partial, "w+b") as file:
             yield file
         os.replace(partial, target)
     except OSError as exc:

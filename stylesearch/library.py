@@ -15,6 +15,7 @@ from typing import Any, Self
 import numpy as np
 from PIL.Image import Image, Resampling
 
+from stylesearch.boards import BoardExport
 from stylesearch.calibration import Calibration, calibrate
 from stylesearch.catalog import Boards, Catalog, absolute_url, sqlite_url
 from stylesearch.duplicates import (
@@ -498,6 +499,12 @@ class Library:
     def export(self, path: str | os.PathLike[str], filters: Filters | None = None) -> int:
         """Writes the catalogue to a CSV, JSON lines or Parquet file; see `stylesearch.export.export_table`."""
         return export_table(self.details(filters), path)
+
+    def board_export(self, board_id: int) -> BoardExport:
+        """A board, ready to be written as a ZIP of its originals, a contact sheet and the like."""
+        board = self.boards.get(board_id)
+        details = self.catalog.details([item.asset.id for item in board.items])
+        return BoardExport(board, details, self.picture, self.ensure_thumbnail, self._environment.limits)
 
     def export_sidecars(
         self, folder: str | os.PathLike[str], filters: Filters | None = None, *, overwrite: bool = False

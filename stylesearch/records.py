@@ -463,6 +463,11 @@ class Board:
     count: int
     items: tuple[BoardItem, ...] = ()
 
+    @property
+    def references(self) -> list[tuple[int, float]]:
+        """The board as a query: the assets that count, with their weights, for `Query.references`."""
+        return [(item.asset.id, item.weight) for item in self.items if item.weight > 0]
+
 
 @dataclass(frozen=True, slots=True)
 class Counts:
