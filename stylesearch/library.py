@@ -15,9 +15,11 @@ from typing import Any, Self
 import numpy as np
 from PIL.Image import Image, Resampling
 
+from stylesearch.atlas import Atlas
 from stylesearch.boards import BoardExport
 from stylesearch.calibration import Calibration, calibrate
 from stylesearch.catalog import Boards, Catalog, absolute_url, sqlite_url
+from stylesearch.charting import AtlasStore, Progress
 from stylesearch.duplicates import (
     DISTANCE,
     LEAST_COSINE,
@@ -88,6 +90,7 @@ class Library:
         self.boards = Boards(self.catalog)
         self._lock = threading.Lock()
         self._opened: dict[str, SearchSpace] = {}  # by key of the space
+        self._atlases: dict[str, AtlasStore] = {}  # likewise
         self._remembered: tuple[int | None, dict[int, Asset]] = None, {}  # assets, and the state that they are of
 
     @classmethod
@@ -471,6 +474,31 @@ class Library:
             self.catalog.add_tags(dict.fromkeys(asset_ids, names), "user")
         if remove:
             self.catalog.remove_tags(asset_ids, remove)
+
+    def atlas(self, progress: Progress = lambda share, doing: None, *, anew: bool = False) -> Atlas:
+        """The map of the library by style. Drawing takes seconds, or minutes where there are 100,000 pictures; a map
+        that is drawn already is brought up to date, which does not, until a quarter of the library is another.
+
+        Args:
+            progress: told how far the work has come, from 0 to 1, and what is being done, several times a second. It
+                stops the work by raising: the exception goes through, and nothing is written.
+            anew: draw it, whatever there is.
+
+        Raises:
+            MissingDependencyError: the extra `atlas` is not installed.
+            LibraryError: it could not be drawn.
+        """
+        return self._atlas_store().draw(progress, anew=anew)
+
+    def drawn_atlas(self) -> Atlas | None:
+        """The map as it was drawn last, with what has come since; None where it has yet to be drawn. Never slow."""
+        return self._atlas_store().drawn()
+
+    def _atlas_store(self) -> AtlasStore:
+        searching = self.searching()
+        with self._lock:
+            path = self.folder / "index" / f"{searching.space.key}.atlas"
+            return self._atlases.setdefault(searching.space.key, AtlasStore(self.catalog, searching, path))
 
     def duplicates(
         self,
