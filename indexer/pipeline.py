@@ -176,15 +176,17 @@ class Pipeline:
         self._report.stages["encode"].add(seconds, len(batch), sum(prepared.stat.size for _, prepared in batch))
         for (file, prepared), vector in zip(batch, vectors, strict=True):
             if isinstance(vector, EncoderError):
-                self._refuse(file, Refusal(prepared.stat, "unsupported", str(vector), prepared.sha256))
-                continue
-            self._keep(file, prepared, vector)
-            self._report.encoded += 1
+                refusal = Refusal(prepared.stat, "unsupported", str(vector), prepared.sha256)
+                self._keep(file, prepared, None, refusal)
+            else:
+                self._keep(file, prepared, vector)
+                self._report.encoded += 1
         self._outbox.flush()
         self._on_written()
 
-    def _keep(self, file: File, prepared: Prepared, vector: np.ndarray | None) -> None:
-        """Hands a good file, and those of the same content, to the outbox."""
+    def _keep(self, file: File, prepared: Prepared, vector: np.ndarray | None, refusal: Refusal | None = None) -> None:
+        """Hands a good file, and those of the same content, to the outbox; one that the encoder has refused is in the
+        library all the same, without a vector."""
         good = IndexedFile(
             prepared.stat,
             prepared.sha256,
@@ -196,11 +198,15 @@ class Pipeline:
             prepared.appearance,
             prepared.parts,
         )
-        self._outbox.add_indexed(file.scan_id, good)
-        self._report.count(file.cause, known_content=vector is None)
-        for twin in file.twins:
-            self._outbox.add_indexed(twin.scan_id, replace(good, stat=twin.stat, vector=None))
-            self._report.count(twin.cause, known_content=True)
+        for one in (file, *file.twins):
+            first = one is file
+            stat = prepared.stat if first else one.stat
+            self._outbox.add_indexed(one.scan_id, replace(good, stat=stat, vector=vector if first else None))
+            if refusal is None:
+                self._report.count(one.cause, known_content=vector is None or not first)
+            else:
+                self._outbox.add_refused(one.scan_id, replace(refusal, stat=stat))
+                self._report.refused += 1
         parts = prepared.parts if prepared.parts is not None else file.parts or ()
         if parts:
             self.with_parts += [(one, parts) for one in (file, *file.twins) if one.takes_parts]

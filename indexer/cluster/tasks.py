@@ -174,7 +174,7 @@ class Encode:
             if isinstance(vector, EncoderError):
                 report.refused, report.encoded = report.refused + 1, report.encoded - 1
                 refused = Refusal(file.stat, "unsupported", str(vector), file.sha256)
-                yield Rest(scan_id, Batch(refused=[refused]))
+                yield Rest(scan_id, Batch([replace(file, vector=None)], [refused]))
             else:
                 yield Picture(scan_id, replace(file, vector=vector))
         yield Done(report)
