@@ -42,11 +42,11 @@ class FacetValue(NamedTuple):
 
     Attributes:
         value: as `Filters` takes it; of a folder its whole path, of years the decade's first year.
-        count: pictures with a present file.
+        number: of pictures with a present file.
     """
 
     value: str
-    count: int
+    number: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -524,3 +524,20 @@ class Run:
     started: datetime
     finished: datetime
     report: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class SavedSearch:
+    """A search that somebody keeps.
+
+    Attributes:
+        id: never given again.
+        name: unlike all others.
+        address: the part of the page's address after the question mark.
+        created: in UTC.
+    """
+
+    id: int
+    name: str
+    address: str
+    created: datetime

@@ -25,6 +25,11 @@ def at_or_below(column: InstrumentedAttribute[str], folder: str) -> ColumnElemen
     return or_(column == folder, _between(column, *bounds(folder)), within)
 
 
+def below(column: InstrumentedAttribute[str], folder: str) -> ColumnElement[bool]:
+    """In a folder of the file system, or of an object store, and not in an archive."""
+    return _between(column, *bounds(folder))
+
+
 def beyond(column: InstrumentedAttribute[str], text: str) -> ColumnElement[bool]:
     """That the column comes after a text."""
     return and_(column > text, start(column) >= text[:URI_START])
