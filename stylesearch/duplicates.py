@@ -32,7 +32,7 @@ _NEIGHBOURS = 10  # of each picture, that are looked at
 _QUERIES = 256  # that are searched for together
 
 # A crop of a few hundredths changes the shape of a picture less than this, in logarithms of width by height.
-_SAME_SHAPE = 0.1
+SAME_SHAPE = 0.1
 
 _BANDS, _BAND_BITS = 4, 16
 _CANDIDATES = 4_000_000  # pairs that are looked at together: about 100 MB
@@ -284,7 +284,7 @@ def _led(
         widths, heights = looks.sizes[left].T
         shapes = np.log(widths / heights)
         bits = hamming(looks.hashes[rest], looks.hashes[leader])
-        alike = np.flatnonzero((bits <= distance) & (np.abs(shapes[1:] - shapes[0]) < _SAME_SHAPE))
+        alike = np.flatnonzero((bits <= distance) & (np.abs(shapes[1:] - shapes[0]) < SAME_SHAPE))
         cosines = _cosines(int(looks.ids[leader]), looks.ids[rest[alike]], held, fetch)
         near = cosines >= least_cosine
         members, cosines = alike[near], cosines[near]

@@ -191,10 +191,10 @@ def decoder_name(data: bytes) -> str | None:
         return None
 
 
-def thumbnail(picture: Image.Image) -> bytes:
-    """A WebP file, `THUMBNAIL_SIDE` pixels along its longest side; smaller pictures keep their size."""
+def thumbnail(picture: Image.Image, side: int = THUMBNAIL_SIDE) -> bytes:
+    """A WebP file, `side` pixels along its longest side; smaller pictures keep their size."""
     small = picture.copy()
-    small.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.BICUBIC, reducing_gap=1.5)
+    small.thumbnail((side, side), Image.Resampling.BICUBIC, reducing_gap=1.5)
     buffer = io.BytesIO()
     small.save(buffer, "WEBP", quality=80, method=2)
     return buffer.getvalue()

@@ -17,8 +17,48 @@ if TYPE_CHECKING:
     import numpy as np
     from PIL.Image import Image
 
-# What can stand for a style: a path, a decoded picture, the id of an asset of the library, or a vector of the space.
-ReferenceSource: TypeAlias = "str | os.PathLike[str] | Image | int | np.ndarray"
+# Left, top, right and bottom edge of a part of a picture, as shares of its width and height.
+Box: TypeAlias = tuple[float, float, float, float]
+
+# What can stand for a style: a path, a decoded picture, the id of an asset of the library, a part of one of these, or a
+# vector of the space.
+PictureSource: TypeAlias = "str | os.PathLike[str] | Image | int"
+ReferenceSource: TypeAlias = "PictureSource | Crop | np.ndarray"
+
+
+@dataclass(frozen=True, slots=True)
+class Crop:
+    """A part of a picture, where the rest of it must not count.
+
+    Attributes:
+        source: path, decoded picture, or id of an asset.
+        box: which part; 0 <= left < right <= 1 and 0 <= top < bottom <= 1.
+
+    Raises:
+        UsageError: a box that is none.
+
+    Example:
+        >>> Query(references=[Crop("poster.png", (0.5, 0, 1, 0.5))])  # doctest: +SKIP
+    """
+
+    source: PictureSource
+    box: Box
+
+    def __post_init__(self) -> None:
+        left, top, right, bottom = self.box
+        if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
+            raise UsageError(
+                f"The crop {tuple(self.box)} is none; it takes left, top, right and bottom edge as shares of width and "
+                "height, such as (0, 0, 0.5, 1) for the left half."
+            )
+
+    def of(self, picture: Image) -> Image:
+        """The part of this decoded picture; at least one pixel."""
+        left, top, right, bottom = self.box
+        x, y = math.floor(left * picture.width), math.floor(top * picture.height)
+        return picture.crop(
+            (x, y, max(x + 1, round(right * picture.width)), max(y + 1, round(bottom * picture.height)))
+        )
 
 
 class StyleText(str):
@@ -124,9 +164,10 @@ class Filters:
 class Query(Filters):
     """What to look for, and among which assets: all filters of `Filters` are keywords of a query.
 
-    A reference is a path, a PIL image, an asset id of the library or a vector of its space (float32 (D,)); written as a
-    pair `(reference, weight)` it counts `weight` times, and so does a text. The query vector is the weighted sum of
-    references and texts less that of the counter-references (Rocchio's relevance feedback, 1971), at unit length.
+    A reference is a path, a PIL image, an asset id of the library, a `Crop` of one of these, or a vector of its space
+    (float32 (D,)); written as a pair `(reference, weight)` it counts `weight` times, and so does a text. The query
+    vector is the weighted sum of references and texts less that of the counter-references (Rocchio's relevance
+    feedback, 1971), at unit length.
 
     Attributes:
         references: what the style should be like; one or several.
@@ -209,6 +250,8 @@ def _is_pair(given: object) -> bool:
 
 
 def _can_be_reference(source: object) -> bool:
+    if isinstance(source, Crop):
+        return _can_be_reference(source.source)
     if isinstance(source, (str, os.PathLike, Integral)):
         return not isinstance(source, bool)
     import numpy as np  # only here: the command line must not wait for them

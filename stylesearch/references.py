@@ -9,15 +9,53 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from PIL.Image import Image
 
 from stylesearch.catalog import Catalog
+from stylesearch.colour import to_srgb
 from stylesearch.encoders.base import Encoder
-from stylesearch.errors import UsageError
-from stylesearch.files import identity, part_of, read_bytes, uri_of
-from stylesearch.images import load_pixels, thumbnail
-from stylesearch.query import Reference, StyleText
-from stylesearch.records import Limits, Space
+from stylesearch.errors import ImageError, UsageError
+from stylesearch.files import identity, named, part_of, read_bytes, uri_of
+from stylesearch.images import load_pixels, read_image, thumbnail
+from stylesearch.query import Crop, PictureSource, Reference, StyleText
+from stylesearch.records import Asset, Limits, Space
 from stylesearch.search import as_unit_vector
+
+PICTURE_SIDE = 1024
+
+
+def read_asset(asset: Asset, limits: Limits) -> Image:
+    """See `Library.picture`."""
+    for path in asset.paths:
+        try:
+            data = read_bytes(path, limits)
+        except ImageError:
+            continue
+        part = part_of(uri_of(path))
+        if identity(hashlib.sha256(data).hexdigest(), part) == asset.sha256:
+            return read_image(data, limits=limits, part=part)
+    raise ImageError("missing", f"No file of asset {asset.id} holds its picture any more. Index its folder again.")
+
+
+def read_source(source: PictureSource | Crop, catalog: Catalog, limits: Limits) -> Image:
+    """The picture that a reference stands for: mode RGB, upright, sRGB.
+
+    Raises:
+        UsageError: it is no asset of this library.
+        ImageError: it cannot be read.
+    """
+    if isinstance(source, Crop):
+        return source.of(read_source(source.source, catalog, limits))
+    if isinstance(source, Image):
+        return to_srgb(source)
+    if isinstance(source, (str, os.PathLike)):
+        data = read_bytes(source, limits)
+        with named(source):
+            return read_image(data, limits=limits, part=part_of(uri_of(source)))
+    asset = catalog.assets([int(source)]).get(int(source))
+    if asset is None:
+        raise UsageError(f"There is no asset {source} in this library. See the ids with: stylesearch search --json")
+    return read_asset(asset, limits)
 
 
 class LoadedReference(NamedTuple):
@@ -26,10 +64,12 @@ class LoadedReference(NamedTuple):
     Attributes:
         source: for a `Query`: the id of the asset where the library holds the same file, else its vector.
         thumbnail: a small WebP file.
+        picture: a WebP file, at most `PICTURE_SIDE` pixels long, to choose a `Crop` of.
     """
 
     source: int | np.ndarray
     thumbnail: bytes
+    picture: bytes
 
 
 @dataclass(frozen=True)
@@ -61,6 +101,9 @@ class ReferenceReader:
         for row, (source, _) in enumerate(references):
             if isinstance(source, StyleText):
                 vectors[row] = self.encoder().embed_texts([str(source)])[0]
+            elif isinstance(source, Crop):
+                vectors[row], known = self._of_crop(source)
+                own |= known
             elif isinstance(source, np.ndarray):
                 vectors[row] = as_unit_vector(source, self.space)
             elif isinstance(source, (int, np.integer)):
@@ -84,7 +127,13 @@ class ReferenceReader:
         digest = hashlib.sha256(data).hexdigest()
         known = self.catalog.assets_by_hash([digest], self.space_id).get(digest)
         source = known.asset_id if known and known.has_vector else self.encoder().embed_pixels(decoded.pixels[None])[0]
-        return LoadedReference(source, thumbnail(decoded.picture))
+        return LoadedReference(source, thumbnail(decoded.picture), thumbnail(decoded.picture, PICTURE_SIDE))
+
+    def _of_crop(self, crop: Crop) -> tuple[np.ndarray, set[int]]:
+        """Its vector float32 (D,), and the id of the asset that it is cut from, if it is one."""
+        source = crop.source
+        own = set() if isinstance(source, (Image, str, os.PathLike)) else {int(source)}
+        return self.encoder().embed_batch([read_source(crop, self.catalog, self.limits)])[0], own
 
     def _of_asset(self, asset_id: int) -> np.ndarray:
         ids, vectors = self.catalog.vectors(self.space_id, [asset_id])

@@ -29,6 +29,11 @@ def load_encoder(name: str | None = None, *, dtype: str | None = None) -> Encode
     return _load(name or DEFAULT_ENCODER, dtype)
 
 
+def reads_texts(name: str) -> bool:
+    """Whether the encoder of this name has a text tower; known without loading it."""
+    return name.partition(":")[0] in _WITH_TEXT_TOWER
+
+
 @cache
 def _load(name: str, dtype: str | None) -> Encoder:
     family = name.partition(":")[0]
@@ -90,3 +95,4 @@ _FAMILIES: dict[str, Callable[[str, str | None], Encoder]] = {
     "styleexpert": _styleexpert,
     "timm": _timm,
 }
+_WITH_TEXT_TOWER = ("compact", "openclip")
