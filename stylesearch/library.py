@@ -339,7 +339,7 @@ class Library:
         split = len(positives)
         vector = combine(vectors[:split], weights[:split], vectors[split:], weights[split:])
         left_out = own_ids if query.exclude_references else set()
-        allowed = self.catalog.asset_ids(query) if query.filtering else None
+        allowed = searching.allowed(query)
         neighbours = index.search(vector[None], max(1, min(query.k + len(left_out), len(index))), allowed)
         found = neighbours.ids[0][neighbours.ids[0] >= 0].tolist()
         hits = to_hits(neighbours, self._located(found, searching.state), left_out, query.k)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
@@ -11,7 +10,8 @@ from pathlib import Path
 from stylesearch.errors import UsageError, VectorIndexError
 from stylesearch.library import Library
 from stylesearch.settings import IndexChoice, Settings
-from stylesearch.vectors import VectorIndex, index_place, new_index, open_index
+from stylesearch.spaces import catch_up
+from stylesearch.vectors import VectorIndex, drop_index, index_files, index_place, new_index, open_index
 
 # Vectors after which the new index is put on disk, for a move that is interrupted to go on from there.
 SAVE_EVERY = 500_000
@@ -45,8 +45,8 @@ def states(library: Library) -> list[IndexState]:
     for space in library.spaces:
         searching = library.searching(space.name)
         index = searching.index()
-        place = choice.place.partition("?")[0] if choice.engine == "server" else str(searching.index_path)
-        size = 0 if choice.engine == "server" else sum(map(_size, _files(searching.index_path)))
+        place = _server_of(library.settings.index) or str(searching.index_path)
+        size = 0 if choice.engine == "server" else sum(map(_size, index_files(searching.index_path)))
         found.append(IndexState(space.name, library.settings.index, index.layout, len(index), place, size))
     return found
 
@@ -83,14 +83,21 @@ def move_vectors(
     for space in library.spaces:
         tell = _teller(progress, space.name)
         moved[space.name] = _fill(library, space.name, target, names[space.name], environment, tell)
-    kept = {library.searching(name).index_path for name in names}
     for name in names:
         library.searching(name).close()
     library.settings = replace(library.settings, index=target)
     library.settings.write(library.folder)
-    for path in kept - {index_place(target, path) for path in names.values()}:
-        _remove(path)
+    for path in names.values():
+        if (_server_of(old), index_place(old, path)) != (_server_of(target), index_place(target, path)):
+            with suppress(VectorIndexError):  # what stays takes room, no more
+                drop_index(old, path, environment)
     return moved
+
+
+def _server_of(kind: str) -> str:
+    """Address and collection, without options; "" for an engine in this process."""
+    choice = IndexChoice.parse(kind)
+    return choice.place.partition("?")[0] if choice.engine == "server" else ""
 
 
 def _teller(progress: Callable[[str, int], None] | None, name: str) -> Callable[[int], None]:
@@ -106,8 +113,7 @@ def _fill(
     with closing(_opened(library, target, path, dim, environment)) as index:
         index.save(place)  # from here on it lies where a move that is interrupted finds it
         unsaved = 0
-        for changes in library.catalog.changes(searching.id, after=index.sequence):
-            index.apply(changes)
+        for changes in catch_up(index, library.catalog, searching.id):
             unsaved += len(changes.asset_ids)
             if unsaved >= SAVE_EVERY:
                 index.save(place)
@@ -132,22 +138,9 @@ def _opened(library: Library, target: str, path: Path, dim: int, environment: Se
     return new_index(target, dim, environment, path)
 
 
-def _files(path: Path) -> list[Path]:
-    beside = path.parent.glob(f"{path.name}.*.faiss") if path.suffix == ".vectors" else ()
-    return [*(path.rglob("*") if path.is_dir() else [path] if path.exists() else []), *beside]
-
-
 def _size(path: Path) -> int:
     try:
         # Blocks, not lengths: Qdrant's files have holes.
         return 512 * path.stat().st_blocks if path.is_file() else 0
     except OSError:  # swept meanwhile
         return 0
-
-
-def _remove(path: Path) -> None:
-    with suppress(OSError):  # what stays takes room, no more
-        for file in [] if path.is_dir() else _files(path):
-            file.unlink()
-        if path.is_dir():
-            shutil.rmtree(path)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-import shutil
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
+from contextlib import suppress
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -14,14 +15,17 @@ import numpy as np
 
 from stylesearch.calibration import Calibration
 from stylesearch.catalog import Catalog
+from stylesearch.catalog.facts import read_facts
 from stylesearch.encoders import load_encoder
 from stylesearch.encoders.base import Encoder
-from stylesearch.errors import LibraryError, SpaceMismatchError, VectorIndexError
-from stylesearch.records import Space
+from stylesearch.errors import SpaceMismatchError, UsageError, VectorIndexError
+from stylesearch.filtering import conditions_of
+from stylesearch.query import Filters
+from stylesearch.records import Changes, Space
 from stylesearch.references import ReferenceReader
 from stylesearch.scores import LocalScaling, csls
 from stylesearch.settings import Settings
-from stylesearch.vectors import VectorIndex, index_place, new_index, open_index
+from stylesearch.vectors import Allowed, VectorIndex, drop_index, index_place, new_index, open_index
 from stylesearch.vectors.table import cosines_of
 
 # An index that lags the catalog by more than this is saved once it has caught up: reading the changes again at every
@@ -130,19 +134,21 @@ class SearchSpace:
             self._index, self._unsaved = None, 0
 
     def drop_index(self) -> None:
-        """Deletes the file of the vector index; it is made again from the catalog when it is needed.
+        """Deletes the vector index, on a server too; it is made again from the catalog when it is needed.
 
         Raises:
-            LibraryError: the operating system refuses.
+            VectorIndexError: the operating system, or the server, refuses.
         """
         self.close()
         with self._lock:
-            try:
-                if self.index_path.is_dir():
-                    shutil.rmtree(self.index_path)
-                self.index_path.unlink(missing_ok=True)
-            except OSError as exc:
-                raise LibraryError(f"The index '{self.index_path}' cannot be deleted ({exc.strerror}).") from exc
+            drop_index(self._kind, self.index_path, self._environment)
+
+    def allowed(self, filters: Filters) -> Allowed:
+        """Which assets meet the filters, as the vector index takes it; None: there is no filter."""
+        if not filters.filtering:
+            return None
+        conditions = conditions_of(filters) if self.index().takes_facts else None
+        return self._catalog.asset_ids(filters) if conditions is None else conditions
 
     def scores(self, query: np.ndarray, own: AbstractSet[int], ids: Sequence[int]) -> np.ndarray:
         """How likely pictures share the style of a query: float64 (N,) in [0, 1].
@@ -167,6 +173,13 @@ class SearchSpace:
         result[order] = calibration.probability(csls(cosines[None], around, terms)[0])
         return result
 
+    @property
+    def calibrated(self) -> bool:
+        """Whether `scores` can be asked for."""
+        with suppress(UsageError):
+            return bool(Calibration.read(self.calibration_path, self.space.key))
+        return False
+
     def check_filled(self) -> None:
         """Raises SpaceMismatchError where the catalog holds vectors, and none of them is of this space."""
         filled = self._catalog.spaces()
@@ -190,8 +203,7 @@ class SearchSpace:
             # The catalog was restored from a backup, or exchanged: the index knows things that never happened.
             self._scaling = LocalScaling()
             self._index = new_index(self._kind, self.space.dim, self._environment, self.index_path)
-        for changes in self._catalog.changes(self.id, after=self._index.sequence):
-            self._index.apply(changes)
+        for changes in catch_up(self._index, self._catalog, self.id):
             self._scaling.follow(changes)
             self._unsaved += len(changes.asset_ids)
         if self._unsaved >= SAVE_AFTER:
@@ -211,6 +223,16 @@ class SearchSpace:
         return SpaceMismatchError(
             f"{what} Encode the pictures again: stylesearch index PATH --library '{self._folder}'"
         )
+
+
+def catch_up(index: VectorIndex, catalog: Catalog, space_id: int) -> Iterator[Changes]:
+    """Applies to an index what has changed in the catalog since; yields each stretch that it has applied."""
+    for changes in catalog.changes(space_id, after=index.sequence):
+        if index.takes_facts:
+            # Read later than the changes, facts may be newer: what made them so comes in a later stretch.
+            changes = replace(changes, facts=read_facts(catalog, changes.asset_ids[changes.live].tolist()))
+        index.apply(changes)
+        yield changes
 
 
 def _named(space: Space) -> str:

@@ -51,6 +51,7 @@ LAYERS = [
         "stylesearch.explain",
         "stylesearch.export",
         "stylesearch.families",
+        "stylesearch.filtering",
         "stylesearch.folding",
         "stylesearch.projection",
         "stylesearch.pruning",

@@ -20,7 +20,10 @@ from stylesearch.vectors.qdrant_index import QdrantIndex
 from stylesearch.vectors.qdrant_server import QdrantServerIndex, Server
 
 # Of the client that plays the server.
-pytestmark = pytest.mark.filterwarnings("ignore:Local mode performs exact")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:Local mode performs exact"),
+    pytest.mark.filterwarnings("ignore:Payload indexes have no effect"),
+]
 
 DIM = 24
 
@@ -55,7 +58,7 @@ def engine(request):
         yield new
         for index in made:
             with suppress(RuntimeError):  # closed by the test
-                index._client.delete_collection(index._collection)
+                index.drop()
             index.close()
         return
     if request.param in MODULES:

@@ -90,6 +90,7 @@ def test_a_process_that_is_killed_amid_changes_leaves_an_index_that_is_filled_ag
         """
 class Killer:
     def __init__(self, shard): self.shard, self.updates = shard, 0
+    def __getattr__(self, name): return getattr(self.shard, name)
     def update(self, operation):
         self.updates += 1
         if self.updates == 3: os.kill(os.getpid(), signal.SIGKILL)

@@ -14,12 +14,16 @@ import pytest
 from stylesearch.errors import MissingDependencyError, SpaceMismatchError, UsageError, VectorIndexError
 from stylesearch.records import Changes
 from stylesearch.vectors import index_place, new_index, open_index
+from stylesearch.vectors.qdrant_search import HEADER
 from stylesearch.vectors.qdrant_server import QdrantServerIndex, Server
 
 qdrant_client = pytest.importorskip("qdrant_client")
 
 # Of the client that plays the server.
-pytestmark = pytest.mark.filterwarnings("ignore:Local mode performs exact")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:Local mode performs exact"),
+    pytest.mark.filterwarnings("ignore:Payload indexes have no effect"),
+]
 
 DIM = 8
 SERVER = Server("http://localhost", "prints")
@@ -52,20 +56,34 @@ def test_another_process_finds_what_one_has_added(client, changes):
     assert 1 not in one.search(changes.vectors[:1], DIM).ids
 
 
-def test_spaces_are_collections_of_their_own(client, changes):
+def test_spaces_share_points_and_go_alone(client, changes):
     first = QdrantServerIndex.open(SERVER, "first", DIM, client=client)
     first.apply(changes)
-    second = QdrantServerIndex.open(SERVER, "second", DIM, client=client)
-    assert (len(first), len(second)) == (DIM, 0)
+    second = QdrantServerIndex.open(SERVER, "second", DIM + 1, client=client)
+    vectors = np.eye(DIM + 1, dtype=np.float32)[: DIM - 3]
+    second.apply(Changes(np.arange(3, DIM), vectors, np.ones(DIM - 3, bool), 9, "other"))
+    first.apply(Changes(np.array([0, 7]), changes.vectors[:2], np.zeros(2, bool), 6, "next"))
+    assert (len(first), first.sequence, len(second), second.sequence) == (6, 6, DIM - 3, 9)
+    held = {point.id for point in client.scroll(SERVER.name, limit=100)[0]} - {HEADER}
+    assert held == {1, 2, 3, 4, 5, 6, 7}  # 7 is of the second space alone, 0 of none
+    assert first.search(changes.vectors[:1], DIM).ids[0].tolist()[:6] == [1, 2, 3, 4, 5, 6]
+    assert second.search(vectors[:1], DIM).ids[0].tolist() == [3, 4, 5, 6, 7, -1, -1, -1]
     assert len(QdrantServerIndex.new(SERVER, "first", DIM, client=client)) == 0
+    again = QdrantServerIndex.open(SERVER, "second", DIM + 1, client=client)
+    assert (len(again), again.sequence, again.history) == (DIM - 3, 9, "other")
+    first.drop()
+    assert {point.id for point in client.scroll(SERVER.name, limit=100)[0]} - {HEADER} == {3, 4, 5, 6, 7}
+    again.drop()
+    assert not client.collection_exists(SERVER.name)
+    again.drop()
 
 
 def test_a_process_that_was_killed_is_followed_by_one_that_does_it_again(client, changes):
     class Killed(QdrantServerIndex):
-        def _write_header(self, sequence, history):
+        def _complete(self, sequence, history):
             if sequence:
                 raise KeyboardInterrupt
-            super()._write_header(sequence, history)
+            super()._complete(sequence, history)
 
     with pytest.raises(KeyboardInterrupt):
         Killed.open(SERVER, "space", DIM, client=client).apply(changes)
@@ -77,12 +95,13 @@ def test_a_process_that_was_killed_is_followed_by_one_that_does_it_again(client,
 
 def test_a_collection_of_another_length_or_of_somebody_else_is_refused(client):
     QdrantServerIndex.open(SERVER, "space", DIM, client=client)
-    with pytest.raises(SpaceMismatchError, match="vectors of 8 numbers; the library's encoder makes 9"):
+    with pytest.raises(SpaceMismatchError, match="vectors of 8 numbers for 'space'; the library's encoder makes 9"):
         QdrantServerIndex.open(SERVER, "space", 9, client=client)
     vectors = qdrant_client.models.VectorParams(size=DIM, distance=qdrant_client.models.Distance.COSINE)
-    client.create_collection("prints-other", vectors)
-    with pytest.raises(VectorIndexError, match="was not made by StyleSearch"):
-        QdrantServerIndex.open(SERVER, "other", DIM, client=client)
+    client.create_collection("other", vectors)
+    client.upsert("other", [qdrant_client.models.PointStruct(id=1, vector=[1.0] * DIM)])
+    with pytest.raises(VectorIndexError, match="was not made by this version of StyleSearch"):
+        QdrantServerIndex.open(Server("http://localhost", "other"), "space", DIM, client=client)
 
 
 @pytest.mark.parametrize("options", ["", "?grpc="])

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from stylesearch.records import uri_of_path
 
@@ -37,6 +38,24 @@ def folder_of_glob(pattern: str) -> str | None:
     # Up to the first character that can be spelt in two ways: the database knows nothing of NFC.
     literal = re.split(r"[*?\[]|[^\x00-\x7f]", pattern, maxsplit=1)[0]
     return literal[: literal.rindex("/")]
+
+
+class Prefixes(NamedTuple):
+    """All that a glob accepts: the path `exact`, None: none, and those that begin so. In NFC."""
+
+    exact: str | None
+    begins: tuple[str, ...]
+
+
+def prefixes_of_glob(pattern: str) -> Prefixes | None:
+    """What a pattern says that is a path, or everything below a folder; None for any other."""
+    literal = unicodedata.normalize("NFC", uri_of_path(pattern))
+    below = literal.endswith(("/", "/**"))
+    literal = literal.removesuffix("**").rstrip("/")
+    # A `#` in a name may also stand for the one before what lies inside a file.
+    if not literal.startswith("/") or any(special in literal for special in ("*", "?", "[", uri_of_path("#"))):
+        return None
+    return Prefixes(None, (literal + "/",)) if below else Prefixes(literal, (literal + "/", literal + "#"))
 
 
 def _translated(pattern: str) -> str:

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import glob
+import shutil
 from importlib.util import find_spec
 from pathlib import Path
 
-from stylesearch.errors import SpaceMismatchError
+from stylesearch.errors import SpaceMismatchError, VectorIndexError
 from stylesearch.records import Limits
 from stylesearch.settings import IndexChoice, Settings
-from stylesearch.vectors.base import Neighbours, VectorIndex
+from stylesearch.vectors.base import Allowed, Neighbours, VectorIndex
 from stylesearch.vectors.exact import ExactIndex
 from stylesearch.vectors.faiss_index import FaissIndex
 from stylesearch.vectors.qdrant_index import QdrantIndex
 from stylesearch.vectors.qdrant_server import QdrantServerIndex, Server
 
-__all__ = ["Neighbours", "VectorIndex", "index_place", "new_index", "open_index"]
+__all__ = [
+    "Allowed",
+    "Neighbours",
+    "VectorIndex",
+    "drop_index",
+    "index_files",
+    "index_place",
+    "new_index",
+    "open_index",
+]
 
 
 def index_place(kind: str, path: Path) -> Path:
@@ -77,6 +88,34 @@ def new_index(
     if _without_faiss(choice):
         return ExactIndex(dim)
     return FaissIndex(dim, choice.structure, environment.index_memory)
+
+
+def index_files(path: Path) -> list[Path]:
+    """The files of an index that is kept at `path`, of an engine in this process."""
+    beside = path.parent.glob(f"{glob.escape(path.name)}.*.faiss")
+    return [*(path.rglob("*") if path.is_dir() else [path] if path.exists() else []), *beside]
+
+
+def drop_index(kind: str, path: Path, environment: Settings | None = None) -> None:
+    """Deletes what `open_index` would open, where there is anything. Nobody may have it open.
+
+    Raises:
+        VectorIndexError: the operating system, or the server, refuses.
+    """
+    choice, environment = IndexChoice.parse(kind), environment or _DEFAULTS
+    if choice.engine == "server":
+        index = QdrantServerIndex(Server.parse(choice.place, environment.qdrant_api_key), path.stem, 0)
+        index.drop()
+        index.close()
+        return
+    path = index_place(kind, path)
+    try:
+        if path.is_dir():
+            shutil.rmtree(path)
+        for file in index_files(path):
+            file.unlink(missing_ok=True)
+    except OSError as exc:
+        raise VectorIndexError(f"The vector index '{path}' cannot be deleted ({exc.strerror}).") from exc
 
 
 def _without_faiss(choice: IndexChoice) -> bool:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import ClassVar, NamedTuple, Self
+from typing import ClassVar, NamedTuple, Self, TypeAlias
 
 import numpy as np
 
+from stylesearch.errors import UsageError
 from stylesearch.records import Changes
 
 
@@ -39,6 +40,25 @@ class Above(NamedTuple):
     cosines: np.ndarray
 
 
+class Condition(NamedTuple):
+    """One thing that must be so of an asset's facts. Of words, any of those given will do.
+
+    Attributes:
+        key: name of an attribute of `records.Facts`.
+        equals, contains, begins: a word is one of these, has one of them within it, begins with one of them.
+        between: the number is at least, and at most, so much; None leaves a side open. What holds is 1, else 0.
+    """
+
+    key: str
+    equals: tuple[str, ...] = ()
+    contains: tuple[str, ...] = ()
+    begins: tuple[str, ...] = ()
+    between: tuple[int | None, int | None] | None = None
+
+
+Allowed: TypeAlias = "np.ndarray | tuple[Condition, ...] | None"
+
+
 class VectorIndex(ABC):
     """Nearest vectors by cosine, keyed by asset id.
 
@@ -46,9 +66,11 @@ class VectorIndex(ABC):
 
     Attributes:
         kind: name of the engine, as `open_index` takes it.
+        takes_facts: whether it keeps the facts of changes, and answers conditions on them.
     """
 
     kind: ClassVar[str]
+    takes_facts: ClassVar[bool] = False
 
     @property
     @abstractmethod
@@ -81,14 +103,14 @@ class VectorIndex(ABC):
         """
 
     @abstractmethod
-    def search(self, queries: np.ndarray, k: int, allowed: np.ndarray | None = None) -> Neighbours:
+    def search(self, queries: np.ndarray, k: int, allowed: Allowed = None) -> Neighbours:
         """The k nearest of each query.
 
         Args:
             queries: float32 (Q, D), rows of unit length.
             k: at least 1.
             allowed: int64 (M,) asset ids to choose from, in any order; ids that are not in the index are passed over;
-                None: all.
+                or conditions that all must hold, of an index that `takes_facts`; None: all.
 
         Returns:
             Neighbours; equal cosines are ordered by ascending asset id.
@@ -99,7 +121,7 @@ class VectorIndex(ABC):
             UsageError: k < 1.
         """
 
-    def above(self, query: np.ndarray, least: float, allowed: np.ndarray | None = None) -> Above:
+    def above(self, query: np.ndarray, least: float, allowed: Allowed = None) -> Above:
         """All whose cosine is at least `least`: a range search.
 
         Args:
@@ -142,6 +164,13 @@ class VectorIndex(ABC):
     @abstractmethod
     def load(cls, path: Path) -> Self:
         """Raises VectorIndexError where the file is damaged or of another kind or version."""
+
+
+def ids_of(allowed: Allowed) -> np.ndarray | None:
+    """Raises UsageError for conditions: the index keeps no facts."""
+    if isinstance(allowed, tuple):
+        raise UsageError("This vector index keeps no facts; look up in the catalog which assets are meant.")
+    return allowed
 
 
 def ranked_above(ids: np.ndarray, cosines: np.ndarray, least: float) -> Above:

@@ -14,7 +14,7 @@ import numpy as np
 
 from stylesearch.errors import VectorIndexError
 from stylesearch.records import Changes
-from stylesearch.vectors.base import Above, VectorIndex
+from stylesearch.vectors.base import Above, Allowed, VectorIndex
 from stylesearch.vectors.cover import Cover
 from stylesearch.vectors.exact import ExactIndex
 from stylesearch.vectors.files import read_table, write_table
@@ -81,6 +81,7 @@ class FaissIndex(ExactIndex):
         with self._changing:
             if changes.sequence <= self._table.sequence:
                 return
+            changes = self._table.news(changes)
             table = self._table.after(changes)
             if self._touched is not None:
                 self._touched.append(changes.asset_ids)
@@ -205,7 +206,7 @@ class FaissIndex(ExactIndex):
                 return extend(cover.structure, table, cover.fresh, self._stop)
         return build(table, recipe, self._stop)
 
-    def above(self, query: np.ndarray, least: float, allowed: np.ndarray | None = None) -> Above:
+    def above(self, query: np.ndarray, least: float, allowed: Allowed = None) -> Above:
         return (FlatIndex if self._cover is None else VectorIndex).above(self, query, least, allowed)
 
     def optimize(self) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 
 from stylesearch.errors import UsageError
 from stylesearch.records import Changes
-from stylesearch.vectors.base import Above, Neighbours, VectorIndex, ranked_above
+from stylesearch.vectors.base import Above, Allowed, Neighbours, VectorIndex, ids_of, ranked_above
 from stylesearch.vectors.files import read_table, write_table
 from stylesearch.vectors.table import BLOCK_ROWS, UNIT_TOLERANCE, VectorTable, unit_rows
 
@@ -47,14 +47,15 @@ class FlatIndex(VectorIndex):
     def apply(self, changes: Changes) -> None:
         with self._changing:
             if changes.sequence > self._table.sequence:
-                self._table = self._table.after(changes)
+                self._table = self._table.after(self._table.news(changes))
 
-    def search(self, queries: np.ndarray, k: int, allowed: np.ndarray | None = None) -> Neighbours:
+    def search(self, queries: np.ndarray, k: int, allowed: Allowed = None) -> Neighbours:
         if k < 1:
             raise UsageError(f"k is {k}; it must be at least 1.")
         table = self._table  # this one to the end, whatever another thread applies meanwhile
         queries = unit_rows(queries, table.dim, "The query")
-        mask = None if allowed is None else table.mask(allowed)
+        ids_allowed = ids_of(allowed)
+        mask = None if ids_allowed is None else table.mask(ids_allowed)
         population = len(table) if mask is None else int(np.count_nonzero(mask))
         wanted = min(k, population)
         ids = np.full((len(queries), k), -1, np.int64)
@@ -67,7 +68,7 @@ class FlatIndex(VectorIndex):
                 cosines[i, :wanted] = scores[best]
         return Neighbours(ids, cosines)
 
-    def above(self, query: np.ndarray, least: float, allowed: np.ndarray | None = None) -> Above:
+    def above(self, query: np.ndarray, least: float, allowed: Allowed = None) -> Above:
         table = self._table
         query = unit_rows(query[None], table.dim, "The query")[0]
         lowest = float(cut(np.full(1, least, np.float32), table.dim)[0])
@@ -76,8 +77,8 @@ class FlatIndex(VectorIndex):
             for start in range(0, len(table), BLOCK_ROWS)
         ]
         rows = np.concatenate([np.empty(0, np.int64), *near])
-        if allowed is not None:
-            rows = rows[table.mask(allowed)[rows]]
+        if (ids := ids_of(allowed)) is not None:
+            rows = rows[table.mask(ids)[rows]]
         return ranked_above(table.ids[rows], table.cosines(query, rows), least)
 
     @abstractmethod

@@ -8,32 +8,38 @@ import shutil
 import tempfile
 import uuid
 import weakref
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 
 from stylesearch.errors import MissingDependencyError, StyleSearchError, VectorIndexError
-from stylesearch.records import Changes
+from stylesearch.vectors.base import Allowed
+from stylesearch.vectors.files import damaged, refused
+from stylesearch.vectors.qdrant_files import Sums, check_room, seal, unseal
+from stylesearch.vectors.qdrant_payload import KEYWORDS, NUMBERS, PATHS, filter_terms
 from stylesearch.vectors.qdrant_search import (
     BUILD,
     HEADER,
+    KEY,
     LINKS,
     OVERSAMPLING,
     STYLE,
     WALK,
+    Payload,
     Points,
     QdrantSearch,
     graph_from_kilobytes,
 )
-from stylesearch.vectors.table import last_words
 
 FORMAT = "stylesearch-qdrant"
-VERSION = 2
+VERSION = 3
 
-BATCH = 1_000  # points that are written together
+# What the system says, in the words of the engine, where it does not let something be written.
+_REFUSALS = ("Permission denied", "Read-only file system", "No space left on device", "File too large")
 
 
 class QdrantIndex(QdrantSearch):
@@ -51,47 +57,66 @@ class QdrantIndex(QdrantSearch):
     """
 
     kind = "qdrant"
+    _batch = 1_000
 
     def __init__(self, dim: int, *, exact: bool = False) -> None:
         super().__init__(dim, exact=exact)
-        self._qdrant = _import_qdrant()
+        self._qdrant, self._indexed = _import_qdrant(), False
         folder = Path(tempfile.mkdtemp(prefix="stylesearch-qdrant-"))
-        self._live_in(folder / "shard", _create(self._qdrant, folder / "shard", dim), temporary=True)
+        self._live_in(folder / "shard", _create(self._qdrant, folder / "shard", dim), None)
         self._write_header(whole=True)
 
-    def _live_in(self, folder: Path, shard: Any, *, temporary: bool) -> None:
+    def _live_in(self, folder: Path, shard: Any, sums: Sums | None) -> None:
+        """Has the shard open; `sums` are those of its folder when it was opened, None for a temporary one."""
         self._folder, self._shard = folder, shard
-        self._leave = weakref.finalize(self, _leave, shard, folder.parent if temporary else None)
+        self._leave = weakref.finalize(self, _leave, shard, folder, sums)
 
-    def apply(self, changes: Changes) -> None:
-        qdrant = self._qdrant
-        with self._lock, self._engine_errors():
-            if changes.sequence <= self._sequence:
-                return
-            dead, ids, vectors = last_words(changes, self._dim)
-            self._write_header(whole=False)
-            if len(dead):
-                self._shard.update(qdrant.UpdateOperation.delete_points(dead.tolist()))
-            for start in range(0, len(ids), BATCH):
-                rows = zip(ids[start : start + BATCH].tolist(), vectors[start : start + BATCH], strict=True)
-                points = [qdrant.Point(asset_id, {STYLE: vector}) for asset_id, vector in rows]
-                self._shard.update(qdrant.UpdateOperation.upsert_points(points))
-            self._count = _count(qdrant, self._shard)
-            self._sequence, self._history = changes.sequence, changes.history
-            self._write_header(whole=True)
+    def _begin(self, count: int, *, described: bool) -> None:
+        check_room(self._folder, count, self._dim)
+        self._write_header(whole=False)
+        if described and not self._indexed:
+            _index_payload(self._qdrant, self._shard)
+            self._indexed = True
+
+    def _complete(self, sequence: int, history: str) -> None:
+        self._count = _count(self._qdrant, self._shard)
+        self._sequence, self._history = sequence, history
+        self._write_header(whole=True)
+
+    def _remove(self, ids: np.ndarray) -> None:
+        self._shard.update(self._qdrant.UpdateOperation.delete_points(ids.tolist()))
+
+    def _held(self, ids: np.ndarray) -> dict[int, np.ndarray]:
+        points = self._shard.retrieve(ids.tolist(), with_payload=False, with_vector=True)
+        return {point.id: np.array(point.vector[STYLE], np.float32) for point in points}
+
+    def _write(
+        self, ids: np.ndarray, vectors: np.ndarray, payloads: Sequence[Payload | None], present: AbstractSet[int]
+    ) -> None:
+        rows = zip(ids.tolist(), vectors, payloads, strict=True)
+        points = [self._qdrant.Point(asset_id, {STYLE: vector}, payload) for asset_id, vector, payload in rows]
+        self._shard.update(self._qdrant.UpdateOperation.upsert_points(points))
+
+    def _describe(self, ids: Sequence[int], payloads: Sequence[Payload | None]) -> None:
+        for asset_id, payload in zip(ids, payloads, strict=True):
+            if payload is not None:
+                self._shard.update(self._qdrant.UpdateOperation.overwrite_payload([asset_id], payload))
 
     def _write_header(self, *, whole: bool) -> None:
         header = {"format": FORMAT, "version": VERSION, "dim": self._dim, "count": self._count, "whole": whole}
-        header |= {"sequence": self._sequence, "history": self._history}
-        self._shard.update(self._qdrant.UpdateOperation.upsert_points([self._qdrant.Point(HEADER, {}, header)]))
+        header |= {"indexed": self._indexed, "sequence": self._sequence, "history": self._history}
+        self._shard.update(self._qdrant.UpdateOperation.upsert_points([self._qdrant.Point(HEADER, {}, {KEY: header})]))
 
-    def _query(self, query: np.ndarray, limit: int, among: np.ndarray | None, exact: bool) -> Points:
+    def _query(self, query: np.ndarray, limit: int, among: Allowed, exact: bool) -> Points:
         qdrant = self._qdrant
+        terms = filter_terms(qdrant, among) if isinstance(among, tuple) else []
+        if isinstance(among, np.ndarray):
+            terms = [qdrant.HasIdCondition(set(among.tolist()))]
         rescoring = qdrant.QuantizationSearchParams(rescore=True, oversampling=OVERSAMPLING)
         request = qdrant.QueryRequest(
             limit=limit,
             query=qdrant.Query.Nearest(query, using=STYLE),
-            filter=None if among is None else qdrant.Filter(must=[qdrant.HasIdCondition(set(among.tolist()))]),
+            filter=qdrant.Filter(must=terms) if terms else None,
             with_vector=True,
             params=qdrant.SearchParams(exact=exact, hnsw_ef=max(WALK, limit), quantization=rescoring),
         )
@@ -124,7 +149,7 @@ class QdrantIndex(QdrantSearch):
             if path != self._folder:
                 _copy(self._folder, path)
                 self._leave()
-                self._live_in(path, self._qdrant.EdgeShard.load(str(path)), temporary=False)
+                self._live_in(path, self._qdrant.EdgeShard.load(str(path)), {})
 
     @classmethod
     def load(cls, path: Path, *, exact: bool = False) -> Self:
@@ -132,19 +157,21 @@ class QdrantIndex(QdrantSearch):
         QdrantSearch.__init__(index, 0, exact=exact)
         index._qdrant = qdrant = _import_qdrant()
         with _errors_at(path):
+            sums = unseal(path)
             shard = qdrant.EdgeShard.load(str(path))
             header, count = _read_header(shard, path), _count(qdrant, shard)
             if header["whole"] and header["count"] != count:
-                raise _damaged(path, f"{count} vectors where {header['count']} are due")
+                raise damaged(path, f"{count} vectors where {header['count']} are due")
             if not header["whole"]:
                 shard.close()
                 shutil.rmtree(path)
                 shard = _create(qdrant, path, header["dim"])
-                header |= {"sequence": 0, "history": "", "count": 0}
-        index._live_in(path, shard, temporary=False)
-        index._sequence, index._history = header["sequence"], header["history"]
-        index._count, index._dim = header["count"], header["dim"]
-        index._write_header(whole=True)
+                header |= {"sequence": 0, "history": "", "count": 0, "indexed": False}
+            index._live_in(path, shard, sums)
+            index._sequence, index._history = header["sequence"], header["history"]
+            index._count, index._dim, index._indexed = header["count"], header["dim"], header["indexed"]
+            if not header["whole"]:
+                index._write_header(whole=True)
         return index
 
 
@@ -160,6 +187,15 @@ def _create(qdrant: Any, folder: Path, dim: int) -> Any:
     return qdrant.EdgeShard.create(str(folder), config)
 
 
+def _index_payload(qdrant: Any, shard: Any) -> None:
+    kinds = dict.fromkeys(KEYWORDS, qdrant.PayloadSchemaType.Keyword)
+    kinds |= dict.fromkeys(NUMBERS, qdrant.PayloadSchemaType.Integer)
+    # Of all that is kept of a picture its paths take the most: they stay on disk.
+    kinds |= dict.fromkeys(PATHS, qdrant.KeywordIndexParams(on_disk=True, prefix=True))
+    for key, kind in kinds.items():
+        shard.update(qdrant.UpdateOperation.create_field_index(key, kind))
+
+
 def _count(qdrant: Any, shard: Any) -> int:
     """Points that hold a vector."""
     held = qdrant.Filter(must=[qdrant.HasVectorCondition(STYLE)])
@@ -168,9 +204,9 @@ def _count(qdrant: Any, shard: Any) -> int:
 
 def _read_header(shard: Any, path: Path) -> dict[str, Any]:
     points = shard.retrieve([HEADER], with_payload=True, with_vector=False)
-    header: dict[str, Any] = (points[0].payload if points else None) or {}
+    header: dict[str, Any] = ((points[0].payload if points else None) or {}).get(KEY, {})
     if header.get("format") != FORMAT:
-        raise _damaged(path, "its header is missing")
+        raise damaged(path, "its header is missing")
     if header["version"] != VERSION:
         raise VectorIndexError(
             f"The vector index '{path}' is of version {header['version']}; this StyleSearch reads version {VERSION}. "
@@ -199,10 +235,13 @@ def _copy(source: Path, target: Path) -> None:
         old.unlink(missing_ok=True)
 
 
-def _leave(shard: Any, temporary: Path | None) -> None:
+def _leave(shard: Any, folder: Path, sums: Sums | None) -> None:
     shard.close()
-    if temporary is not None:
-        shutil.rmtree(temporary, ignore_errors=True)
+    if sums is None:
+        shutil.rmtree(folder.parent, ignore_errors=True)
+        return
+    with suppress(OSError, VectorIndexError):  # without checksums it can be opened all the same
+        seal(folder, sums)
 
 
 @contextmanager
@@ -213,24 +252,20 @@ def _errors_at(path: Path) -> Iterator[None]:
     except StyleSearchError:
         raise
     except OSError as exc:
-        raise VectorIndexError(
-            f"The vector index '{path}' cannot be written ({exc.strerror}). The catalog still holds every vector; "
-            "make room or allow writing there, then: stylesearch rebuild"
-        ) from exc
+        raise refused(path, "written", exc) from exc
     except BaseException as exc:
         # The engine raises bare Exceptions, and on files that make no sense the PanicException of PyO3, which is none.
         if not isinstance(exc, Exception) and type(exc).__name__ != "PanicException":
             raise
+        why = str(exc).partition("\n")[0]
         if "WouldBlock" in str(exc):
             raise VectorIndexError(
                 f"The vector index '{path}' is open in another process, and Qdrant's engine allows one at a time. "
                 "Close the other one, or make a library with: stylesearch init FOLDER --index faiss"
             ) from exc
-        raise _damaged(path, str(exc).partition("\n")[0]) from exc
-
-
-def _damaged(path: Path, why: str) -> VectorIndexError:
-    return VectorIndexError(f"The vector index '{path}' is damaged ({why}). Rebuild it with: stylesearch rebuild")
+        if refusal := next((words for words in _REFUSALS if words in str(exc)), None):
+            raise refused(path, "written", OSError(0, refusal)) from exc
+        raise damaged(path, why) from exc
 
 
 def _import_qdrant() -> Any:

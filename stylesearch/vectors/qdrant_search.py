@@ -4,20 +4,29 @@ from __future__ import annotations
 
 import threading
 from abc import abstractmethod
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import AbstractContextManager
-from typing import NamedTuple
+from typing import Any, ClassVar, NamedTuple, TypeAlias
 
 import numpy as np
 
 from stylesearch.errors import UsageError
-from stylesearch.vectors.base import Neighbours, VectorIndex
+from stylesearch.records import Changes
+from stylesearch.vectors.base import Allowed, Neighbours, VectorIndex
 from stylesearch.vectors.flat import cut
-from stylesearch.vectors.table import cosines_of, unit_rows
+from stylesearch.vectors.qdrant_payload import payload_of
+from stylesearch.vectors.table import cosines_of, last_words, unit_rows
+
+Payload: TypeAlias = dict[str, Any]
 
 STYLE = "style"  # name of the vector of a point
 
 # The point that says what the index holds. Asset ids are int64, so none is ever so large.
 HEADER = 2**63
+
+# Of a payload: what StyleSearch notes down about the index itself.
+KEY = "stylesearch"
 
 # Points fetched beyond those wanted, so that ties at the cut are seen at the first attempt.
 SPARE = 16
@@ -43,6 +52,9 @@ class Points(NamedTuple):
 
 class QdrantSearch(VectorIndex):
     """What an index in this process and one on a server share. One thread at a time searches or changes it."""
+
+    takes_facts = True
+    _batch: ClassVar[int]  # points that are written together
 
     def __init__(self, dim: int, *, exact: bool = False) -> None:
         self._lock = threading.Lock()
@@ -71,41 +83,74 @@ class QdrantSearch(VectorIndex):
     def _compares_all(self) -> bool:
         return self._exact or self._count < GRAPH_FROM
 
-    def search(self, queries: np.ndarray, k: int, allowed: np.ndarray | None = None) -> Neighbours:
+    def apply(self, changes: Changes) -> None:
+        with self._lock, self._engine_errors():
+            dead, ids, vectors = last_words(changes, self._dim)
+            if changes.sequence <= self._follow_others():
+                return
+            payloads = [payload_of(changes.facts[i]) if i in changes.facts else None for i in ids.tolist()]
+            self._begin(len(ids), described=any(payloads))
+            if len(dead):
+                self._remove(dead)
+            for start in range(0, len(ids), self._batch):
+                rows = slice(start, start + self._batch)
+                self._put(ids[rows], vectors[rows], payloads[rows])
+            self._complete(changes.sequence, changes.history)
+
+    def _follow_others(self) -> int:
+        """The sequence number up to which the engine has been filled."""
+        return self._sequence
+
+    def _begin(self, count: int, *, described: bool) -> None:
+        """Called before the first change of a stretch that brings `count` vectors, and payloads where `described`."""
+
+    def _put(self, ids: np.ndarray, vectors: np.ndarray, payloads: Sequence[Payload | None]) -> None:
+        """Adds points, and brings those up to date that are there. A vector that stays is left where it is, since a
+        graph would lose it until it is built again."""
+        held = self._held(ids) if self._count else {}
+        same = np.array([i in held and np.array_equal(held[i], v) for i, v in zip(ids.tolist(), vectors, strict=True)])
+        if not same.all():
+            given = [payload for payload, stays in zip(payloads, same, strict=True) if not stays]
+            self._write(ids[~same], vectors[~same], given, held.keys())
+        self._describe(ids[same].tolist(), [payload for payload, stays in zip(payloads, same, strict=True) if stays])
+
+    def search(self, queries: np.ndarray, k: int, allowed: Allowed = None) -> Neighbours:
         if k < 1:
             raise UsageError(f"k is {k}; it must be at least 1.")
         queries = unit_rows(queries, self._dim, "The query")
         ids = np.full((len(queries), k), -1, np.int64)
         cosines = np.full((len(queries), k), -np.inf, np.float32)
-        if allowed is not None:
+        most = self._count
+        if isinstance(allowed, np.ndarray):
             allowed = np.unique(allowed[allowed >= 0])  # the engine's ids are unsigned
+            most = min(most, len(allowed))
         with self._lock, self._engine_errors():
-            wanted = min(k, self._count if allowed is None else min(self._count, len(allowed)))
+            wanted = min(k, most)
             for i, query in enumerate(queries if wanted else ()):
                 points = self._candidates(query, wanted, allowed)
-                scores = cosines_of(query, points.vectors)
+                scores = cosines_of(query, unit_rows(points.vectors, self._dim, "A vector of the index"))
                 best = np.lexsort((points.ids, -scores))[:wanted]
                 ids[i, : len(best)], cosines[i, : len(best)] = points.ids[best], scores[best]
         return Neighbours(ids, cosines)
 
-    def _candidates(self, query: np.ndarray, wanted: int, allowed: np.ndarray | None) -> Points:
+    def _candidates(self, query: np.ndarray, wanted: int, allowed: Allowed) -> Points:
         """All points that may be among the `wanted` best, or, where a graph is walked, those that it led to."""
         exact = self._compares_all()
         limit = wanted + max(SPARE, wanted if not exact else wanted // 8)
-        among = allowed
-        if allowed is not None:
+        among, kept = allowed, None
+        if isinstance(allowed, np.ndarray):
             # The engine looks every id up. Where they are many, it is cheaper to ask for more and drop the others.
             share = min(1.0, len(allowed) / self._count)
             if len(allowed) * share > POINT_COST * limit:
-                among, limit = None, int(limit / share) + SPARE
+                among, kept, limit = None, allowed, int(limit / share) + SPARE
             else:
                 exact = True  # over the few that are allowed
         while True:
             points = self._query(query, limit, among, exact)
             answered, lowest = len(points.ids), points.scores[-1] if len(points.ids) else -np.inf
-            if allowed is not None and among is None:
-                kept = np.isin(points.ids, allowed)
-                points = Points(*(column[kept] for column in points))
+            if kept is not None:
+                inside = np.isin(points.ids, kept)
+                points = Points(*(column[inside] for column in points))
             enough = len(points.ids) >= wanted
             if enough and exact:
                 enough = bool(lowest < cut(points.scores[wanted - 1], self._dim))
@@ -114,13 +159,35 @@ class QdrantSearch(VectorIndex):
             limit *= 4  # more of the tie, or of what is allowed, may lie beyond
 
     @abstractmethod
-    def _query(self, query: np.ndarray, limit: int, among: np.ndarray | None, exact: bool) -> Points:
+    def _remove(self, ids: np.ndarray) -> None:
+        """Takes points, int64 (N,), out of the index; some may not be there."""
+
+    @abstractmethod
+    def _held(self, ids: np.ndarray) -> dict[int, np.ndarray]:
+        """The vectors of those of these ids that are there."""
+
+    @abstractmethod
+    def _write(
+        self, ids: np.ndarray, vectors: np.ndarray, payloads: Sequence[Payload | None], present: AbstractSet[int]
+    ) -> None:
+        """Adds points, and replaces those that are `present`."""
+
+    @abstractmethod
+    def _describe(self, ids: Sequence[int], payloads: Sequence[Payload | None]) -> None:
+        """Exchanges the payload of points that are there; None: it stays."""
+
+    @abstractmethod
+    def _complete(self, sequence: int, history: str) -> None:
+        """Notes down that a stretch has been applied."""
+
+    @abstractmethod
+    def _query(self, query: np.ndarray, limit: int, among: Allowed, exact: bool) -> Points:
         """The `limit` nearest points.
 
         Args:
             query: float32 (D,).
             limit: at least 1.
-            among: int64 (M,) ids to choose from; None: all.
+            among: int64 (M,) ids to choose from, or conditions; None: all.
             exact: compare all of them; otherwise walk the graph, where there is one.
         """
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from stylesearch.errors import SpaceMismatchError, VectorIndexError
@@ -68,6 +70,21 @@ class VectorTable:
         if keep.all() and (not len(self) or not len(new_ids) or new_ids[0] > self.ids[-1]):
             return self._appended(new_ids, new_vectors, changes)
         return self._merged(keep, new_ids, new_vectors, changes)
+
+    def news(self, changes: Changes) -> Changes:
+        """The changes without those that say what the table holds already.
+
+        An asset comes again where its tags have changed, and that must not cost a structure its entry.
+        """
+        if not self.mask(changes.asset_ids).any():
+            return changes
+        dead, ids, vectors = last_words(changes, self.dim)
+        rows = self.rows(ids)
+        same = rows >= 0
+        same[same] = (self.vectors[rows[same]] == vectors[same]).all(axis=1)
+        ids, vectors = np.append(dead, ids[~same]), np.concatenate([np.zeros((len(dead), self.dim)), vectors[~same]])
+        live = np.arange(len(ids)) >= len(dead)
+        return replace(changes, asset_ids=ids, vectors=vectors.astype(np.float32), live=live)
 
     def _appended(self, ids: np.ndarray, vectors: np.ndarray, changes: Changes) -> VectorTable:
         old, count = len(self), len(self) + len(ids)
