@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -18,7 +19,7 @@ from PIL.Image import Image, Resampling
 from stylesearch.atlas import Atlas
 from stylesearch.boards import BoardExport
 from stylesearch.calibration import Calibration, calibrate
-from stylesearch.catalog import Boards, Catalog, absolute_url, sqlite_url
+from stylesearch.catalog import Boards, Catalog, FacetCounts, SavedSearches, absolute_url, sqlite_url
 from stylesearch.charting import AtlasStore, Progress
 from stylesearch.duplicates import (
     DISTANCE,
@@ -27,18 +28,21 @@ from stylesearch.duplicates import (
     DuplicateFinder,
     DuplicateGroup,
     DuplicateKind,
+    Looks,
 )
-from stylesearch.encoders import DEFAULT_ENCODER, load_encoder
+from stylesearch.encoders import DEFAULT_ENCODER, load_encoder, reads_texts
 from stylesearch.encoders.base import Encoder
 from stylesearch.errors import ImageError, LibraryError, UsageError
+from stylesearch.explain import Explanation, explain
 from stylesearch.export import export_sidecars, export_table
-from stylesearch.files import identity, part_of, read_bytes, uri_of
-from stylesearch.images import read_image
+from stylesearch.facets import Facets
+from stylesearch.files import identity, is_there, part_of, read_bytes, uri_of
+from stylesearch.folding import fold
 from stylesearch.images import thumbnail as thumbnail_of
 from stylesearch.metadata.text import KEYWORD, MOST_KEYWORDS, lines
-from stylesearch.query import Filters, Query
+from stylesearch.query import Crop, Filters, PictureSource, Query
 from stylesearch.records import Asset, Counts, Details, Hit, Refusal, Space, printable
-from stylesearch.references import LoadedReference
+from stylesearch.references import LoadedReference, read_asset, read_source
 from stylesearch.search import combine, to_hits
 from stylesearch.settings import LIBRARY_FILE, IndexKind, LibrarySettings, Settings
 from stylesearch.spaces import SearchSpace
@@ -80,6 +84,7 @@ class Library:
         settings: what was decided when the library was made.
         catalog: the truth; everything else can be rebuilt from it and the files.
         boards: pictures that people have put together.
+        saved_searches: searches of the page that somebody keeps.
     """
 
     def __init__(self, folder: Path, settings: LibrarySettings, environment: Settings) -> None:
@@ -88,6 +93,8 @@ class Library:
         self._environment = environment
         self.catalog = Catalog.open(settings.catalog or sqlite_url(folder / "catalog.db"))
         self.boards = Boards(self.catalog)
+        self.saved_searches = SavedSearches(self.catalog)
+        self._facets = FacetCounts(self.catalog)
         self._lock = threading.Lock()
         self._opened: dict[str, SearchSpace] = {}  # by key of the space
         self._atlases: dict[str, AtlasStore] = {}  # likewise
@@ -349,6 +356,43 @@ class Library:
         scored = [replace(hit, score=score) for hit, score in zip(hits, scores.tolist(), strict=True)]
         return [hit for hit in scored if hit.score is not None and hit.score >= min_score]
 
+    def fold(self, hits: Sequence[Hit]) -> list[list[Hit]]:
+        """Hits that look the same, put together under the best of them; see `stylesearch.folding`."""
+        by_id = {hit.asset.id: hit for hit in hits}
+        looks = Looks(*self.catalog.perceptual_hashes(list(by_id)))
+        groups = fold(list(by_id), looks, partial(self.catalog.vectors, self.searching().id))
+        return [[by_id[asset_id] for asset_id in group] for group in groups]
+
+    def explain(self, reference: PictureSource | Crop, asset_id: int) -> Explanation:
+        """Why a picture of the library is like a reference in style, or is not: where, and in what.
+
+        Args:
+            reference: path, picture, asset id, or a part of one of these.
+            asset_id: of the picture.
+
+        Raises:
+            UsageError: no such asset.
+            ImageError: one of the two cannot be read, or all of its files are gone.
+            SpaceMismatchError: the encoder is not the one that filled the library.
+        """
+        limits = self._environment.limits
+        pictures = [read_source(source, self.catalog, limits) for source in (reference, asset_id)]
+        return explain(self.encoder, *pictures)
+
+    def places(self, asset: Asset, limit: int) -> list[tuple[str, bool | None]]:
+        """The first paths of an asset, and whether a file lies there now; None where only a server could tell."""
+        return [(path, is_there(uri_of(path), self._environment.limits)) for path in asset.paths[:limit]]
+
+    @property
+    def reads_texts(self) -> bool:
+        """Whether a search can ask for a style in words."""
+        return reads_texts(self.space.encoder)
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether hits have scores, so that `min_score` can be asked for."""
+        return self.searching().calibrated
+
     def _located(self, ids: Sequence[int], state: int | None) -> Mapping[int, Asset]:
         """The assets by id, remembered while the catalog is in this state."""
         known_state, known = self._remembered
@@ -424,6 +468,10 @@ class Library:
             filters: those of `Query`, such as `paths` and `formats`.
         """
         return self.catalog.sample(limit, after, Filters(**filters))
+
+    def facets(self, filters: Filters | None = None) -> Facets:
+        """How many pictures have each format, size, colour, tag and so on; remembered until something is written."""
+        return self._facets.of(filters or Filters())
 
     def details(self, filters: Filters | None = None) -> Iterator[Details]:
         """Everything that is known about the assets that have a file, by ascending id; few are held in memory."""
@@ -563,15 +611,7 @@ class Library:
         Raises:
             ImageError: "missing" where every file is gone or has changed.
         """
-        for path in asset.paths:
-            try:
-                data = read_bytes(path, self._environment.limits)
-            except ImageError:
-                continue
-            part = part_of(uri_of(path))
-            if identity(hashlib.sha256(data).hexdigest(), part) == asset.sha256:
-                return read_image(data, limits=self._environment.limits, part=part)
-        raise ImageError("missing", f"No file of asset {asset.id} holds its picture any more. Index its folder again.")
+        return read_asset(asset, self._environment.limits)
 
     def refresh(self) -> int:
         """Brings the vector indexes up to the catalog and saves them; returns how many vectors `space` holds."""
