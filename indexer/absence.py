@@ -48,6 +48,8 @@ def finish_scans(catalog: Catalog, outbox: Outbox, sources: Mapping[int, Source]
             report.warnings += (
                 f"{source.nested:,} archives inside archives were left out. Unpack the outer ones to index them.",
             )
+        for folder in _unmounted(catalog, source.empty):
+            miss(catalog, catalog.begin_scan(folder), folder, report)
         for uris in catalog.unseen(scan_id):
             # What the rules leave out is left as it is: nothing is known about it.
             outbox.add_unchanged(scan_id, [uri for uri in uris if not source.covers(uri)])
@@ -61,3 +63,20 @@ def _looks_away(catalog: Catalog, scan_id: int, source: Source) -> bool:
     if source.files or source.unreadable:
         return False
     return any(source.covers(uri) for uris in catalog.unseen(scan_id) for uri in uris)
+
+
+def _unmounted(catalog: Catalog, folders: Sequence[str]) -> list[str]:
+    """Those of some empty folders where the library knows pictures that it has not found elsewhere: a folder whose
+    pictures were moved away is empty for good."""
+    known = [folder for folder in folders if catalog.has_any(folder)]
+    below = tuple(f"{path_of_uri(folder)}/" for folder in known)
+
+    def holds_more(folder: str) -> bool:
+        for some in catalog.fixity(folder):
+            contents = catalog.assets_by_hash([sha256 for _, sha256 in some], space_id=0).values()
+            assets = catalog.assets([content.asset_id for content in contents])
+            if any(all(path.startswith(below) for path in asset.paths) for asset in assets.values()):
+                return True
+        return False
+
+    return [folder for folder in known if holds_more(folder)]

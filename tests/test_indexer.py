@@ -172,6 +172,31 @@ def test_empty_root_is_taken_for_a_disk_that_is_not_mounted(bench: Bench) -> Non
     assert bench.index(empty).warnings == ()
 
 
+def test_empty_folder_within_the_root_is_taken_for_a_disk_too(bench: Bench) -> None:
+    bench.draw("disk 1/a.png", "disk 1/deep/b.png", "disk 2/c.png", "inbox/d.png")
+    shutil.copytree(bench.pictures / "disk 1", bench.pictures / "mirror")
+    bench.index()
+    for name in ("disk 1", "mirror"):
+        (bench.pictures / name).rename(bench.folder / name)
+        (bench.pictures / name).mkdir()
+    (bench.pictures / "inbox" / "d.png").rename(bench.pictures / "disk 2" / "d.png")
+    for _ in range(2):
+        report = bench.index()
+        assert report.missing == 4 and len(report.warnings) == 2 and "is the disk mounted?" in report.warnings[0]
+        assert "inbox/d.png" not in bench.located()  # moved, which leaves an empty folder behind
+        assert len(bench.located()) == 6 and bench.catalog.counts().missing == 4
+    assert bench.catalog.forget(str(bench.pictures / "mirror")) == 2
+    (bench.pictures / "disk 1").rmdir()
+    (bench.folder / "disk 1").rename(bench.pictures / "disk 1")
+    report = bench.index()
+    assert (report.unchanged, report.missing, report.gone, bench.encoder.encoded) == (4, 0, 0, 4)
+    (bench.pictures / "disk 1" / "a.png").unlink()
+    (bench.pictures / "disk 1" / "deep" / "b.png").unlink()
+    (bench.pictures / "disk 1" / "deep").rmdir()
+    (bench.pictures / "disk 1" / ".hidden").touch()
+    assert bench.index().gone == 2  # something is there: no mount point
+
+
 def test_other_roots_are_left_alone(bench: Bench) -> None:
     bench.draw("a/1.png", "b/2.png", "ab/3.png", "b/4.png")
     bench.index()

@@ -27,6 +27,7 @@ class Source(ABC):
         linked_folders: how many links to folders were skipped.
         nested: how many archives inside archives were left out.
         unreadable: uris of folders and archives that could not be looked into; what they hold is unknown.
+        empty: uris of folders below the root with nothing at all in them, as where a disk is not mounted.
         finished: whether the walk has come to its end.
     """
 
@@ -41,6 +42,7 @@ class Source(ABC):
         self.linked_folders = 0
         self.nested = 0
         self.unreadable: list[str] = []
+        self.empty: list[str] = []
         self.finished = False
 
     def __iter__(self) -> Iterator[FileStat | Refusal]:

@@ -122,6 +122,8 @@ class FolderSource(LocalSource):
                 continue
             if folder != self._top and _is_cache(folder, entries):
                 continue
+            if not entries and folder != self._top and not os.listdir(folder):  # noqa: PTH208 - hidden ones count
+                self.empty.append(uri_of_path(folder))
             below: list[str] = []
             for entry in entries:
                 yield from self._entry(folder, entry, below)
