@@ -60,6 +60,18 @@ def test_a_loaded_index_goes_on(path, changes):
     assert again.search(changes.vectors[1:2], 2).ids[0].tolist() == [2, 1000]
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_known_already_changes_but_the_number(path, changes, kind):
+    pytest.importorskip("faiss")
+    index = open_index(kind, path, DIM)
+    index.apply(Changes(changes.asset_ids[2:5], changes.vectors[2:5], np.ones(3, bool), 80, "tagged"))
+    assert (len(index), index.sequence, index.history) == (COUNT, 80, "tagged")
+    assert not index._table.vectors.flags.writeable  # still those of the file
+    index.apply(Changes(changes.asset_ids[2:4], changes.vectors[[2, 2]], np.array([False, True]), 81))
+    assert (len(index), index.sequence) == (COUNT - 1, 81)
+    assert index.search(changes.vectors[2:3], 1).ids.tolist() == [[6]]
+
+
 def test_an_empty_index_is_saved_and_loaded(tmp_path):
     open_index("exact", tmp_path / "none", DIM).save(tmp_path / "none")
     assert len(open_index("exact", tmp_path / "none", DIM)) == 0

@@ -92,7 +92,8 @@ class VectorTable:
         if count > len(id_room):
             id_room, vector_room = _room(count, self.dim)
             id_room[:old], vector_room[:old] = self.ids, self.vectors
-        id_room[old:count], vector_room[old:count] = ids, vectors
+        if count > old:  # the room of a table that is mapped from its file cannot be written to
+            id_room[old:count], vector_room[old:count] = ids, vectors
         return VectorTable(id_room, vector_room, count, changes.sequence, changes.history)
 
     def _merged(self, keep: np.ndarray, ids: np.ndarray, vectors: np.ndarray, changes: Changes) -> VectorTable:
