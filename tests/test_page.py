@@ -171,7 +171,7 @@ def test_less_like_this_steers_away(page, library, ids):
     wait_for_heading(page, "Closest")
     assert page.url.endswith(f"?like={ids['ink-disc.png']}&less={ids[unwanted]}")
     hits = library.search(Query(ids["ink-disc.png"], counter_references=ids[unwanted], k=50))
-    assert names(page) == [Path(hit.path).name for hit in hits]
+    assert names(page) == [Path(group[0].path).name for group in library.fold(hits)]
 
 
 def test_chips_turn_and_go(page, ids):
@@ -304,7 +304,7 @@ def test_the_keyboard_reaches_everything(page, library, ids):
 
 def test_the_closer_look(page, library, ids):
     open_page(page)
-    page.get_by_role("button", name="Look closer at ink-bars.jpg").click()
+    page.get_by_role("link", name="Look closer at ink-bars.jpg").click()
     detail = page.get_by_role("dialog", name="ink-bars.jpg")
     page.wait_for_function(
         """() => [...document.querySelectorAll('*')].some(
@@ -316,7 +316,7 @@ def test_the_closer_look(page, library, ids):
     assert page.evaluate("navigator.clipboard.readText()") == path
     assert detail.get_by_text("only its small picture").is_hidden()
     detail.get_by_role("button", name="Close").click()
-    page.get_by_role("button", name="Look closer at gone.png").click()
+    page.get_by_role("link", name="Look closer at gone.png").click()
     page.get_by_text("only its small picture").wait_for()
     page.get_by_role("dialog").get_by_role("button", name="More like this").click()
     wait_for_heading(page, "Closest")

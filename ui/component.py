@@ -13,10 +13,19 @@ from ui import state
 ASSETS = Path(__file__).parent / "assets"
 
 
-def component(name: str) -> Callable[..., Any]:
-    """The component made of `assets/NAME.html`, `.css` and `.js`; the one style sheet `shared.css` comes first."""
-    html, script = ((ASSETS / f"{name}.{kind}").read_text(encoding="utf-8") for kind in ("html", "js"))
-    css = "\n".join((ASSETS / f"{part}.css").read_text(encoding="utf-8") for part in ("shared", name))
+def component(name: str, *parts: str) -> Callable[..., Any]:
+    """The component made of `assets/NAME.html`, `.css` and `.js`.
+
+    Args:
+        parts: names of scripts and style sheets that come before its own; the style sheet `shared.css` always does.
+    """
+
+    def joined(names: tuple[str, ...], kind: str) -> str:
+        files = [ASSETS / f"{one}.{kind}" for one in names]
+        return "\n".join(file.read_text(encoding="utf-8") for file in files if file.exists())
+
+    html = (ASSETS / f"{name}.html").read_text(encoding="utf-8")
+    css, script = joined(("shared", *parts, name), "css"), joined((*parts, name), "js")
     return st.components.v2.component(f"stylesearch.{name}", html=html, css=css, js=script)
 
 

@@ -1,4 +1,4 @@
-"""The gallery: pictures in justified rows, with a closer look at each."""
+"""The gallery: pictures in justified rows, to be looked at closely, chosen, and used."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ui import state
 from ui.component import component, on_event
 from ui.pictures import picture_url, thumbnail_url
 
-_gallery = component("gallery")
+_gallery = component("gallery", "closer_look", "selection")
 
 
 def tile(library: Library, asset: Asset, likeness: float | None = None) -> dict[str, Any]:
@@ -36,14 +36,37 @@ def tile(library: Library, asset: Asset, likeness: float | None = None) -> dict[
     }
 
 
-def show_gallery(tiles: Sequence[dict[str, Any]], heading: str, *, more: bool, act: Callable[[Any], None]) -> None:
+def show_gallery(
+    tiles: Sequence[dict[str, Any]],
+    heading: str,
+    *,
+    more: bool,
+    act: Callable[[Any], None],
+    groups: Sequence[Sequence[int]] | None = None,
+    sure: float | None = None,
+) -> None:
     """Draws the gallery.
 
     Args:
-        tiles: see `tile`.
+        tiles: see `tile`. Those that the browser was sent for the same heading and groups before may be left out.
         heading: what these pictures are.
         more: whether there are more pictures to load.
-        act: called with {"do": "like" | "less", "id": int} or {"do": "more"} when a visitor asks for it.
+        act: called when a visitor asks for something, with {"do": "like" | "less" | "board" | "open", "ids": [int]},
+            {"do": "sure", "value": float}, {"do": "calibrate"}, {"do": "more"}, or {"do": "again"} where the browser
+            lacks tiles that were left out.
+        groups: asset ids of the pictures to show in their order; those after the first of a group are folded under it.
+            None: all tiles, each on its own.
+        sure: the least score of what is shown, one of `state.SURENESS`; None: the library cannot say.
     """
-    data = {"tiles": list(tiles), "heading": heading, "more": more, "step": state.steps()}
+    scored = any(tile["likeness"] is not None for tile in tiles)
+    data = {
+        "tiles": list(tiles),
+        "groups": [[tile["id"]] for tile in tiles] if groups is None else groups,
+        "heading": heading,
+        "more": more,
+        "scored": scored,
+        "sure": sure,
+        "steps": state.SURENESS,
+        "step": state.steps(),
+    }
     _gallery(key=state.GALLERY, data=data, on_act_change=on_event(state.GALLERY, act))

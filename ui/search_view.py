@@ -7,33 +7,56 @@ from typing import Any
 
 import streamlit as st
 
-from stylesearch.errors import UsageError
+from stylesearch.errors import ImageError, UsageError
 from stylesearch.library import Library
-from stylesearch.query import Query, ReferenceSource
+from stylesearch.query import COUNTER_WEIGHT, Crop, Query, ReferenceSource
+from stylesearch.records import Hit
 from ui import state
-from ui.filters import folder_globs, show_filters
+from ui.boards_view import choose_board
+from ui.chosen import Chosen
+from ui.crop import show_crop
+from ui.filters import query_filters, show_filters, without_filters
 from ui.gallery import show_gallery, tile
 from ui.opened import library
-from ui.tray import chips, show_tray, take_upload
+from ui.tray import chips, show_tray, take_tray_event
 from ui.wording import count, how_to_add, verbatim
+
+# A threshold is held against so many candidates for each answer that is shown: scores do not fall quite as cosines do.
+_CANDIDATES = 4
 
 
 def show() -> None:
     """Draws the view."""
     opened, search = library(), state.current()
+    _do_what_was_asked()
     references = chips(opened, search)
     search = _without_lost(search, {reference["key"] for reference in references})
     with st.container(horizontal=True, key="search_bar"):
-        show_tray(references, state.notices(), _on_tray)
+        show_tray(references, search.text if opened.reads_texts else None, state.notices(), take_tray_event)
         show_filters(search)
-    if search.like:
+    show_crop(opened, search)
+    if search.looking:
         _show_hits(opened, search)
     else:
         _show_all(opened, search)
 
 
+def _do_what_was_asked() -> None:
+    match state.asked():
+        case ("board", ids):
+            choose_board(ids)
+        case ("open", (asset_id,)):
+            state.open_page("asset", {"id": str(asset_id), **state.current().to_address()})
+        case ("calibrate", _):
+            with st.spinner("Finding out how sure this library can be. It takes a minute or so, once."):
+                try:
+                    library().calibrate()
+                except UsageError as exc:
+                    state.notify(str(exc))
+
+
 def _without_lost(search: state.Search, known: set[state.Key]) -> state.Search:
-    lost = [key for key in (*search.like, *search.less) if key not in known]
+    lost = [chosen.key for chosen in (*search.like, *search.less) if chosen.key not in known]
     for key in lost:
         search = search.without_reference(key)
     if lost:
@@ -43,35 +66,68 @@ def _without_lost(search: state.Search, known: set[state.Key]) -> state.Search:
 
 
 def _show_hits(opened: Library, search: state.Search) -> None:
-    number = state.shown(search)
-    query = Query(
-        references=[_source(key) for key in search.like],
-        counter_references=[_source(key) for key in search.less],
-        k=number + 1,  # one more tells whether there are more
-        paths=folder_globs(search.folder),
-        formats=search.formats,
-    )
+    number = state.shown(search).number
+    sure = search.sure if opened.calibrated else 0.0
     try:
-        hits = opened.search(query)
-    except UsageError as exc:  # references that cancel out
+        with st.spinner("Looking…"):
+            hits = _hits(opened, search, number, sure)
+            groups = opened.fold(hits[:number])
+    except (UsageError, ImageError) as exc:  # references that cancel out, a part of a picture whose file is gone
         st.warning(verbatim(str(exc)))
         return
     if not hits:
-        _say_nothing_found(search)
+        _say_nothing_found(search, sure)
         return
-    tiles = [tile(opened, hit.asset, hit.cosine) for hit in hits[:number]]
-    what = "your reference" if len(search.like) == 1 else f"your {len(search.like)} references"
-    show_gallery(tiles, f"Closest in style to {what}", more=_more(len(hits), number), act=_on_gallery)
+    show_gallery(
+        [tile(opened, hit.asset, hit.cosine) for hit in hits[state.shown(search).sent : number]],
+        _heading(search),
+        groups=[[hit.asset.id for hit in group] for group in groups],
+        more=len(hits) > number and number < state.MOST_SHOWN,
+        sure=search.sure if opened.calibrated else None,
+        act=_on_gallery,
+    )
+
+
+def _hits(opened: Library, search: state.Search, number: int, sure: float) -> list[Hit]:
+    """As many as are to be shown and one more, which tells whether there are more."""
+    query = Query(
+        references=[_reference(chosen) for chosen in search.like],
+        counter_references=[_reference(chosen, COUNTER_WEIGHT) for chosen in search.less],
+        texts=search.text or (),
+        k=_CANDIDATES * number if sure else number + 1,
+        **query_filters(search),
+    )
+    return opened.search(query, min_score=sure or None)[: number + 1]
+
+
+def _reference(chosen: Chosen, weight: float = 1.0) -> tuple[ReferenceSource, float]:
+    source: ReferenceSource
+    if chosen.box is not None:
+        picture = chosen.key if isinstance(chosen.key, int) else state.picture_of_upload(chosen.key)
+        source = Crop(picture, chosen.box)
+    else:
+        source = chosen.key if isinstance(chosen.key, int) else state.uploads()[chosen.key].reference.source
+    return source, weight * chosen.weight
+
+
+def _heading(search: state.Search) -> str:
+    number = len(search.like)
+    pictures = ["your reference" if number == 1 else f"your {number} references"] if number else []
+    return "Closest in style to " + " and ".join([*pictures, *([f"“{search.text}”"] if search.text else [])])
 
 
 def _show_all(opened: Library, search: state.Search) -> None:
-    number = state.shown(search)
-    assets = opened.browse(number + 1, paths=folder_globs(search.folder), formats=search.formats)
+    number, sent = state.shown(search)
+    assets = opened.browse(number + 1, **query_filters(search))
     if assets:
-        tiles = [tile(opened, asset) for asset in assets[:number]]
-        heading = "Pick a picture to find more like it" if search.less else "From your library"
-        show_gallery(tiles, heading, more=_more(len(assets), number), act=_on_gallery)
-    elif search.formats or search.folder:
+        show_gallery(
+            [tile(opened, asset) for asset in assets[sent:number]],
+            "Pick a picture to find more like it" if search.less else "From your library",
+            groups=[[asset.id] for asset in assets[:number]],
+            more=len(assets) > number and number < state.MOST_SHOWN,
+            act=_on_gallery,
+        )
+    elif without_filters(search) != search:
         _say_nothing_found(search)
     else:
         st.subheader("Nothing here yet")
@@ -79,44 +135,37 @@ def _show_all(opened: Library, search: state.Search) -> None:
         st.code(how_to_add(opened), language=None)
 
 
-def _more(found: int, number: int) -> bool:
-    return found > number and number < state.MOST_SHOWN
-
-
-def _say_nothing_found(search: state.Search) -> None:
-    if search.formats or search.folder:
-        st.info("No picture passes these filters.")
-        st.button("Clear the filters", on_click=state.go_to, args=(replace(search, formats=(), folder=""),))
-    else:
+def _say_nothing_found(search: state.Search, sure: float = 0.0) -> None:
+    filtered = without_filters(search) != search
+    if sure:
+        st.info("Nothing here has this style for sure." + (" The filters leave out the rest." if filtered else ""))
+        st.button("Show what comes closest", on_click=state.go_to, args=(replace(search, sure=0.0),))
+    elif not filtered:
         st.info("There is no other picture in the library yet.")
-
-
-def _source(key: state.Key) -> ReferenceSource:
-    return key if isinstance(key, int) else state.uploads()[key].reference.source
-
-
-def _on_tray(event: Any) -> None:
-    search = state.current()
-    match event:
-        case {"do": "add", "files": [*files]}:
-            for file in files[: state.MOST_REFERENCES]:
-                match file:
-                    case {"name": str(name), "data": str(data)}:
-                        key = take_upload(library(), name, data)
-                        search = search if key is None else search.with_reference(key)
-        case {"do": "remove", "key": int() | str() as key}:
-            search = search.without_reference(key)
-        case {"do": "turn", "key": int() | str() as key}:
-            search = search.with_reference(key, less=key in search.like)
-        case {"do": "clear"}:
-            search = search.without_references()
-    state.go_to(search)
+        return
+    else:
+        st.info("No picture passes these filters.")
+    if filtered:
+        st.button("Clear the filters", on_click=state.go_to, args=(without_filters(search),))
 
 
 def _on_gallery(event: Any) -> None:
     search = state.current()
     match event:
-        case {"do": "like" | "less" as side, "id": int(asset_id)}:
-            state.go_to(search.with_reference(asset_id, less=side == "less"))
+        case {"do": "like" | "less" as side, "ids": [*ids]} if _are_ids(ids):
+            state.go_to(search.with_references(ids, less=side == "less"))
+        case {"do": "open" | "board" as what, "ids": [*ids]} if _are_ids(ids):
+            state.ask(what, ids)
+        case {"do": "sure", "value": int() | float() as least} if least in state.SURENESS:
+            state.go_to(replace(search, sure=float(least)))
+        case {"do": "calibrate"}:
+            state.ask("calibrate", ())
         case {"do": "more"}:
             state.show_more(search)
+        case {"do": "again"}:
+            state.send_again(search)
+
+
+def _are_ids(ids: list[Any]) -> bool:
+    """Whether these came from this page; whether there are such pictures shows when they are looked up."""
+    return 0 < len(ids) <= state.MOST_SHOWN and all(type(asset_id) is int and 0 < asset_id < 2**63 for asset_id in ids)

@@ -6,18 +6,23 @@ button undoes a step. The session holds what a link cannot: pictures that were d
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeAlias, cast
+from typing import NamedTuple, NoReturn, TypeVar, cast
 
 import streamlit as st
+from PIL.Image import Image
 
+from stylesearch.images import read_image
 from stylesearch.references import LoadedReference
+from ui.chosen import MOST_REFERENCES, Chosen, Key, read_chosen
 from ui.narrowing import Narrowing
 
 # Names in the address.
 LIKE = "like"
 LESS = "less"
+TEXT = "text"
+SURE = "sure"
 FORMAT = "format"
 FOLDER = "folder"
 COUNT = "n"
@@ -26,6 +31,8 @@ COUNT = "n"
 _UPLOADS = "uploads"
 _NOTICES = "notices"
 _SHOWN = "shown"
+_ASKED = "asked"
+_CROPPED = "cropped"
 _LAST_SEARCH = "last_search"
 _AWAY = "away"
 _STEPS = "steps"
@@ -33,18 +40,20 @@ _STEPS = "steps"
 # Keys of widgets and components.
 TRAY = "tray"
 GALLERY = "gallery"
+CROP = "crop"
+ASSET = "asset"
 FORMAT_FILTER = "format_filter"
 FOLDER_FILTER = "folder_filter"
 COUNT_CHOICE = "count_choice"
 
-COUNTS = (60, 120, 250, 500)  # how many pictures to show at once
-MOST_SHOWN = 2_000
-MOST_REFERENCES = 24
-_LONGEST_FOLDER = 200
-_MOST_UPLOADS = 100  # of about 30 kB each; the oldest goes first
+_Number = TypeVar("_Number", int, float)
 
-# A reference: the id of a picture of the library, or "u" and the first 12 digits of the digest of one that was dropped.
-Key: TypeAlias = int | str
+COUNTS = (60, 120, 250, 500)  # how many pictures to show at once
+MOST_SHOWN = 5_000
+SURENESS = (0.0, 0.25, 0.5, 0.9)  # least scores that the page offers; 0: whatever comes closest
+_LONGEST_FOLDER = 200
+_LONGEST_TEXT = 300
+_MOST_UPLOADS = 40  # of about 0.2 MB each; the oldest goes first
 
 
 @dataclass(frozen=True)
@@ -66,14 +75,18 @@ class Search:
 
     Attributes:
         like, less: references and counter-references, in the order in which they were chosen.
+        text: the style in words, beside the references or without any.
+        sure: least score of what is shown, one of `SURENESS`.
         formats: upper-case names of formats to keep; none: all.
         folder: keep pictures in folders whose path contains this.
         count: how many pictures to show at first, one of `COUNTS`.
         narrowing: the other filters; `ui.filters.query_filters` makes all of them keywords of a `Query`.
     """
 
-    like: tuple[Key, ...] = ()
-    less: tuple[Key, ...] = ()
+    like: tuple[Chosen, ...] = ()
+    less: tuple[Chosen, ...] = ()
+    text: str = ""
+    sure: float = SURENESS[0]
     formats: tuple[str, ...] = ()
     folder: str = ""
     count: int = COUNTS[0]
@@ -82,17 +95,18 @@ class Search:
     @classmethod
     def from_address(cls, parameters: Mapping[str, str]) -> Search:
         """Reads the query part of an address; what makes no sense there is left out."""
-        like = _keys(parameters.get(LIKE, ""))
+        like = read_chosen(parameters.get(LIKE, ""))
+        known = {chosen.key for chosen in like}
         formats = {name.upper() for name in parameters.get(FORMAT, "").split(",") if name.isalnum()}
-        folder = "".join(filter(str.isprintable, parameters.get(FOLDER, "")))
-        count = parameters.get(COUNT, "")
         return cls(
-            like,
-            tuple(key for key in _keys(parameters.get(LESS, "")) if key not in like),
-            tuple(sorted(formats)),
-            folder.strip()[:_LONGEST_FOLDER],
-            int(count) if count.isdecimal() and int(count) in COUNTS else COUNTS[0],
-            Narrowing.from_address(parameters),
+            like=like,
+            less=tuple(chosen for chosen in read_chosen(parameters.get(LESS, "")) if chosen.key not in known),
+            text=_line(parameters.get(TEXT, ""), _LONGEST_TEXT),
+            sure=_one_of(SURENESS, parameters.get(SURE, "")),
+            formats=tuple(sorted(formats)),
+            folder=_line(parameters.get(FOLDER, ""), _LONGEST_FOLDER),
+            count=_one_of(COUNTS, parameters.get(COUNT, "")),
+            narrowing=Narrowing.from_address(parameters),
         )
 
     def to_address(self) -> dict[str, str]:
@@ -100,24 +114,64 @@ class Search:
         parts = {
             LIKE: ",".join(map(str, self.like)),
             LESS: ",".join(map(str, self.less)),
+            TEXT: self.text,
+            SURE: f"{self.sure:g}" if self.sure else "",
             FORMAT: ",".join(self.formats).lower(),
             FOLDER: self.folder,
             COUNT: "" if self.count == COUNTS[0] else str(self.count),
         }
         return {name: value for name, value in (parts | self.narrowing.to_address()).items() if value}
 
+    @property
+    def looking(self) -> bool:
+        """Whether there is something to look for; counter-references only steer."""
+        return bool(self.like or self.text)
+
+    def reference(self, key: Key) -> Chosen | None:
+        """The reference or counter-reference of this picture."""
+        return next((chosen for chosen in (*self.like, *self.less) if chosen.key == key), None)
+
     def with_reference(self, key: Key, *, less: bool = False) -> Search:
-        """This search with one reference more, or with a known one moved to the other side."""
-        rest = self.without_reference(key)
-        return replace(rest, less=(*rest.less, key)) if less else replace(rest, like=(*rest.like, key))
+        """This search with one reference more, or with a known one, as it is, moved to the other side."""
+        chosen, rest = self.reference(key) or Chosen(key), self.without_reference(key)
+        return replace(rest, less=(*rest.less, chosen)) if less else replace(rest, like=(*rest.like, chosen))
+
+    def with_references(self, keys: Sequence[Key], *, less: bool = False) -> Search:
+        """This search with several references more; those beyond `MOST_REFERENCES` are left out."""
+        search = self
+        for key in keys:
+            more = search.with_reference(key, less=less)
+            search = more if len(more.like) <= MOST_REFERENCES and len(more.less) <= MOST_REFERENCES else search
+        return search
+
+    def with_changed(self, changed: Chosen) -> Search:
+        """This search with another weight or part of a reference it has."""
+
+        def exchange(side: tuple[Chosen, ...]) -> tuple[Chosen, ...]:
+            return tuple(changed if chosen.key == changed.key else chosen for chosen in side)
+
+        return replace(self, like=exchange(self.like), less=exchange(self.less))
 
     def without_reference(self, key: Key) -> Search:
         """This search with one reference less."""
-        return replace(self, like=tuple(k for k in self.like if k != key), less=tuple(k for k in self.less if k != key))
+        like, less = (tuple(chosen for chosen in side if chosen.key != key) for side in (self.like, self.less))
+        return replace(self, like=like, less=less)
 
     def without_references(self) -> Search:
         """The filters alone."""
-        return replace(self, like=(), less=())
+        return replace(self, like=(), less=(), text="")
+
+
+class Shown(NamedTuple):
+    """How far into the answers to a search a visitor has come.
+
+    Attributes:
+        number: answers to show.
+        sent: the first answers, which the browser has already.
+    """
+
+    number: int
+    sent: int = 0
 
 
 def current() -> Search:
@@ -150,6 +204,16 @@ def go_to(search: Search) -> None:
     st.query_params.from_dict(search.to_address())
 
 
+def open_page(url_path: str, parameters: Mapping[str, str]) -> NoReturn:
+    """Leaves for another page of the list in `ui.page`. Only while the page is drawn, not in a callback."""
+    # Streamlit knows a page by its address; what draws it is looked up in that list.
+    st.switch_page(st.Page(_nothing, url_path=url_path, default=url_path == "search"), query_params=dict(parameters))
+
+
+def _nothing() -> None:
+    raise AssertionError("the page of this address is not in the list of pages")
+
+
 def keep_upload(name: str, digest: str, reference: LoadedReference) -> Key:
     """Remembers a dropped picture for this session; one that the library holds becomes that asset instead."""
     if isinstance(reference.source, int):
@@ -167,6 +231,11 @@ def uploads() -> dict[str, Upload]:
     return cast("dict[str, Upload]", st.session_state.get(_UPLOADS, {}))
 
 
+def picture_of_upload(key: str) -> Image:
+    """A dropped picture, at the size at which it is kept."""
+    return read_image(uploads()[key].reference.picture)
+
+
 def notify(message: str) -> None:
     """Leaves a message for the next time the page is drawn."""
     st.session_state.setdefault(_NOTICES, []).append(message)
@@ -177,26 +246,46 @@ def notices() -> list[str]:
     return cast("list[str]", st.session_state.pop(_NOTICES, []))
 
 
-def shown(search: Search) -> int:
-    """How many pictures of a search to show: as many as it asks for, and what was loaded since."""
-    held, number = st.session_state.get(_SHOWN, (None, 0))
-    return number if held == search else search.count
+def shown(search: Search) -> Shown:
+    """As many answers as the search asks for, and what was loaded since."""
+    held, so_far = st.session_state.get(_SHOWN, (None, Shown(0)))
+    return cast("Shown", so_far) if held == search else Shown(search.count)
 
 
 def show_more(search: Search) -> None:
-    """Shows as many pictures again, up to `MOST_SHOWN`."""
-    st.session_state[_SHOWN] = (search, min(shown(search) + search.count, MOST_SHOWN))
+    """Shows as many answers again, up to `MOST_SHOWN`."""
+    number = shown(search).number
+    st.session_state[_SHOWN] = search, Shown(min(number + search.count, MOST_SHOWN), number)
 
 
-def _keys(text: str) -> tuple[Key, ...]:
-    return tuple(_unique(filter(None, map(_key, text.split(",")))))[:MOST_REFERENCES]
+def send_again(search: Search) -> None:
+    """The browser has lost what it had."""
+    st.session_state[_SHOWN] = search, Shown(shown(search).number)
 
 
-def _key(text: str) -> Key | None:
-    if text.isascii() and text.isdecimal() and len(text) < 16:
-        return int(text)
-    return text if len(text) == 13 and text[0] == "u" and set(text[1:]) <= set("0123456789abcdef") else None
+def ask(what: str, ids: Sequence[int]) -> None:
+    """Leaves something for the page to do when it is drawn next: a callback of a component cannot do it."""
+    st.session_state[_ASKED] = what, tuple(ids)
 
 
-def _unique(keys: Iterable[Key]) -> Iterable[Key]:
-    return dict.fromkeys(keys)
+def asked() -> tuple[str, tuple[int, ...]] | None:
+    """What `ask` left, once."""
+    return cast("tuple[str, tuple[int, ...]] | None", st.session_state.pop(_ASKED, None))
+
+
+def crop(key: Key | None) -> None:
+    """Opens the reference to have a part of it chosen; None: closes it."""
+    st.session_state[_CROPPED] = key
+
+
+def cropped() -> Key | None:
+    """The reference that is opened to have a part of it chosen."""
+    return cast("Key | None", st.session_state.get(_CROPPED))
+
+
+def _line(text: str, longest: int) -> str:
+    return "".join(filter(str.isprintable, text)).strip()[:longest].strip()
+
+
+def _one_of(choices: tuple[_Number, ...], text: str) -> _Number:
+    return next((choice for choice in choices if f"{choice:g}" == text), choices[0])

@@ -1,6 +1,10 @@
-// Pictures in rows: pointer and keyboard, and a closer look at each.
+// Pictures in rows: pointer and keyboard.
 
 const galleries = new WeakMap();
+const TILES = "application/x-stylesearch"; // what a drag carries: ids of pictures
+const SURE = ["Everything, closest first", "What may match", "What likely matches", "Only what surely matches"];
+const DENSITY = "stylesearch.density";
+const PREVIEW_AFTER = 550; // milliseconds that a pointer rests
 
 export default function ({ data, parentElement, setTriggerValue }) {
   let gallery = galleries.get(parentElement);
@@ -9,6 +13,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   gallery.draw(data);
   return () => {
     gallery.observer.disconnect();
+    clearTimeout(gallery.resting);
     galleries.delete(parentElement);
   };
 }
@@ -19,118 +24,207 @@ class Gallery {
     this.find = (selector) => root.querySelector(selector);
     this.section = this.find(".gallery");
     this.list = this.find(".tiles");
-    this.detail = this.find(".detail");
-    this.tiles = []; // what Python sent
-    this.elements = new Map(); // id -> <li>
+    this.known = new Map(); // id -> what Python sent
+    this.groups = []; // ids, those that look like the first of a group behind it
+    this.unfolded = new Set(); // the first ids of groups
+    this.tiles = []; // what is shown, in order
+    this.elements = new Map(); // id -> <li>, in order
     this.current = 0; // the tile that Tab reaches and the keyboard acts on
-    this.opened = 0; // the one that the closer look shows or has shown last
-    this.list.addEventListener("click", (event) => this.clicked(event));
-    this.list.addEventListener("keydown", (event) => this.pressed(event));
-    this.list.addEventListener("focusin", (event) => this.setCurrent(this.indexOf(event.target)));
-    this.detail.addEventListener("click", (event) => this.clickedInDetail(event));
-    this.detail.addEventListener("keydown", (event) => this.pressedInDetail(event));
-    this.detail.addEventListener("close", () => this.focus(this.opened));
-    const more = this.find(".more");
-    more.addEventListener("click", () => this.act({ do: "more" }));
+    this.closerLook = new CloserLook(this, this.find(".detail"));
+    this.selection = new Selection(this, this.find(".bar"));
+    this.listen();
+    this.setUpDensity();
     // Loads on before the end of the page comes into sight.
     this.observer = new IntersectionObserver(([entry]) => entry.isIntersecting && this.act({ do: "more" }), {
-      rootMargin: "600px",
+      rootMargin: "900px",
     });
   }
 
-  draw({ tiles, heading, more }) {
-    const active = this.root.activeElement; // a mouse leaves its focus behind, and needs none
-    const hadFocus = this.list.contains(active) && active.matches(":focus-visible");
-    const goesOn = this.tiles.every((tile, index) => tile.id === tiles[index]?.id);
-    const known = this.elements;
-    this.elements = new Map(tiles.map((tile) => [tile.id, update(known.get(tile.id) ?? this.element(tile), tile)]));
-    this.tiles = tiles;
-    this.list.replaceChildren(...this.elements.values());
+  listen() {
+    const on = (kind, listener) => this.list.addEventListener(kind, listener);
+    on("click", (event) => this.clicked(event));
+    on("keydown", (event) => this.pressed(event));
+    on("focusin", (event) => this.setCurrent(this.indexOf(event.target)));
+    on("dragstart", (event) => this.dragged(event));
+    on("pointerover", (event) => this.rested(event));
+    on("pointerleave", () => this.preview(null));
+    this.find(".more").addEventListener("click", () => this.act({ do: "more" }));
+    this.find(".calibrate").addEventListener("click", () => this.act({ do: "calibrate" }));
+    const sure = this.find(".sure input");
+    sure.addEventListener("input", () => (this.find(".sure output").textContent = SURE[sure.value]));
+    sure.addEventListener("change", () => this.act({ do: "sure", value: this.steps[sure.value] }));
+    sure.addEventListener("keydown", (event) => event.stopPropagation());
+  }
+
+  // How high rows are: what was chosen last, or what suits the window.
+  setUpDensity() {
+    const input = this.find(".density input");
+    const set = () => this.list.style.setProperty("--row", `${input.value}px`);
+    input.value = localStorage.getItem(DENSITY) ?? Math.min(280, 24 + 0.11 * innerWidth);
+    set();
+    input.addEventListener("input", () => {
+      set();
+      localStorage.setItem(DENSITY, input.value);
+    });
+    input.addEventListener("keydown", (event) => event.stopPropagation()); // Streamlit has shortcuts of its own
+  }
+
+  draw({ tiles, groups, heading, more, scored, sure, steps }) {
+    for (const tile of tiles) this.known.set(tile.id, tile);
+    if (groups.flat().some((id) => !this.known.has(id))) return this.act({ do: "again" });
+    const goesOn = this.groups.every(([first], index) => first === groups[index]?.[0]);
+    if (!goesOn) {
+      this.unfolded.clear();
+      this.selection.clear();
+    }
+    this.groups = groups;
     this.find("h2").textContent = heading;
     this.section.classList.remove("busy");
+    this.steps = steps;
+    this.find(".calibrate").hidden = !scored || sure !== null;
+    this.find(".sure").hidden = !scored || sure === null;
+    if (sure !== null) {
+      Object.assign(this.find(".sure input"), { max: steps.length - 1, value: steps.indexOf(sure) });
+      this.find(".sure output").textContent = SURE[steps.indexOf(sure)];
+    }
+    this.show(goesOn);
     if (!goesOn) {
-      this.opened = 0;
-      if (this.detail.open) this.detail.close();
+      this.preview(null);
+      this.closerLook.close();
       scrollParent(this.section).scrollTop = 0;
     }
-    this.setCurrent(goesOn ? this.current : 0);
-    if (hadFocus) this.focus(this.current);
     this.find(".more").hidden = !more;
     this.observer.disconnect();
     if (more) this.observer.observe(this.find(".more"));
   }
 
-  element({ width, height, thumbnail, name }) {
+  // Brings the rows up to the groups.
+  show(goesOn) {
+    const active = this.root.activeElement; // a mouse leaves its focus behind, and needs none
+    const hadFocus = this.list.contains(active) && active.matches(":focus-visible");
+    const focused = this.tiles[this.current]?.id;
+    const shown = this.groups.flatMap((group) => (this.unfolded.has(group[0]) ? group : group.slice(0, 1)));
+    const before = this.elements;
+    this.tiles = shown.map((id) => this.known.get(id));
+    this.elements = new Map(this.tiles.map((tile) => [tile.id, before.get(tile.id) ?? this.element(tile)]));
+    for (const group of this.groups) this.update(group);
+    arrange(this.list, [...this.elements.values()]);
+    this.setCurrent(goesOn ? Math.max(0, shown.indexOf(focused)) : 0);
+    if (hadFocus) this.focus(this.current);
+    this.selection.keepShown();
+  }
+
+  element({ id, width, height, thumbnail, name }) {
     const tile = this.find(".tile-template").content.cloneNode(true).firstElementChild;
+    const label = (selector, words) => (tile.querySelector(selector).ariaLabel = words);
     // Longer pictures are cropped in their tile: one panorama would leave no room in its row.
     tile.style.setProperty("--ratio", Math.min(2.4, Math.max(0.55, width / height)).toFixed(4));
+    tile.dataset.id = id;
     Object.assign(tile.querySelector("img"), { src: thumbnail, alt: name });
-    tile.querySelector(".open").ariaLabel = `Look closer at ${name}`;
-    tile.querySelector("[data-do=like]").ariaLabel = `More like ${name}`;
-    Object.assign(tile.querySelector("[data-do=less]"), { ariaLabel: `Less like ${name}`, title: "Less like this" });
+    tile.querySelector(".open").href = `/asset?id=${id}`; // for the wheel button, and to be dragged; a click looks closer
+    label(".open", `Look closer at ${name}`);
+    label(".pick", `Select ${name}`);
+    label("[data-do=like]", `More like ${name}`);
+    label("[data-do=less]", `Less like ${name}`);
+    label("[data-do=board]", `Add ${name} to a board`);
     return tile;
   }
 
+  update([first, ...others]) {
+    const [element, { name, likeness }] = [this.elements.get(first), this.known.get(first)];
+    const unfolded = this.unfolded.has(first);
+    const copies = element.querySelector(".copies");
+    copies.hidden = !others.length;
+    copies.textContent = unfolded ? "Fold" : `+${others.length}`;
+    copies.title = unfolded ? "Fold them again" : "Pictures that look the same: show them";
+    copies.ariaExpanded = unfolded;
+    copies.ariaLabel = `${others.length} that look like ${name}`;
+    for (const id of [first, ...(unfolded ? others : [])]) {
+      const tile = this.elements.get(id);
+      tile.classList.toggle("copy", id !== first);
+      const badge = tile.querySelector(".likeness");
+      badge.hidden = likeness === null;
+      badge.textContent = this.known.get(id).likeness?.toFixed(2);
+      if (id !== first) tile.querySelector(".copies").hidden = true;
+    }
+  }
+
   indexOf(target) {
-    return [...this.elements.values()].indexOf(target.closest(".tile"));
+    const id = Number(target.closest?.(".tile")?.dataset.id);
+    return this.tiles.findIndex((tile) => tile.id === id);
+  }
+
+  elementAt(index) {
+    return this.elements.get(this.tiles[index]?.id);
   }
 
   setCurrent(index) {
     if (index < 0) return;
     this.list.querySelector(".open[tabindex='0']")?.setAttribute("tabindex", "-1");
     this.current = index;
-    [...this.elements.values()][index]?.querySelector(".open").setAttribute("tabindex", "0");
+    this.elementAt(index)?.querySelector(".open").setAttribute("tabindex", "0");
   }
 
   focus(index) {
-    [...this.elements.values()][index]?.querySelector(".open").focus();
+    this.elementAt(index)?.querySelector(".open").focus();
   }
 
   act(event) {
-    this.section.classList.toggle("busy", event.do !== "more");
+    this.section.classList.toggle("busy", ["like", "less", "sure"].includes(event.do));
     this.observer.disconnect();
+    this.preview(null);
+    if (["like", "less"].includes(event.do)) this.selection.clear();
     this.send(event);
   }
 
   clicked(event) {
     const index = this.indexOf(event.target);
-    const button = event.target.closest("button");
-    if (index < 0 || !button) return;
-    if (button.dataset.do) this.act({ do: button.dataset.do, id: this.tiles[index].id });
-    else this.open(index);
+    const control = event.target.closest("button, a");
+    if (index < 0 || !control) return;
+    event.preventDefault();
+    const { id } = this.tiles[index];
+    if (control.dataset.do) this.act({ do: control.dataset.do, ids: [id] });
+    else if (control.classList.contains("copies")) this.fold(id);
+    else if (event.shiftKey && this.selection.anchor !== null) this.selection.range(index);
+    else if (control.classList.contains("pick") || event.ctrlKey || event.metaKey || event.shiftKey) this.selection.toggle(id);
+    else if (this.selection.ids.size) this.selection.toggle(id);
+    else this.closerLook.open(index);
+  }
+
+  fold(id) {
+    if (!this.unfolded.delete(id)) this.unfolded.add(id);
+    this.show(true);
   }
 
   pressed(event) {
-    const moves = {
-      ArrowLeft: () => this.focus(this.current - 1),
-      ArrowRight: () => this.focus(this.current + 1),
-      ArrowUp: () => this.focus(this.nearest(-1)),
-      ArrowDown: () => this.focus(this.nearest(1)),
-      Home: () => this.focus(0),
-      End: () => this.focus(this.tiles.length - 1),
-    };
-    this.answer(event, { ...moves, ...this.shortcuts() });
-  }
-
-  pressedInDetail(event) {
-    this.answer(event, {
-      ArrowLeft: () => this.open(this.current - 1),
-      ArrowRight: () => this.open(this.current + 1),
-      ...this.shortcuts(),
-    });
-  }
-
-  shortcuts() {
+    if (event.target.closest("button") && [" ", "Enter"].includes(event.key)) return event.stopPropagation();
     const { id } = this.tiles[this.current];
-    return { m: () => this.act({ do: "like", id }), l: () => this.act({ do: "less", id }) };
-  }
-
-  answer(event, keys) {
-    const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
-    if (!keys[key] || event.ctrlKey || event.metaKey || event.altKey) return;
-    event.preventDefault();
-    event.stopPropagation(); // Streamlit has shortcuts of its own
-    keys[key]();
+    if ((event.ctrlKey || event.metaKey) && event.key === "a") {
+      event.preventDefault();
+      event.stopPropagation();
+      return this.selection.all();
+    }
+    const move = (index) => () => {
+      if (event.shiftKey) this.selection.startAt(this.current);
+      this.focus(Math.min(this.tiles.length - 1, Math.max(0, index())));
+      if (event.shiftKey) this.selection.range(this.current);
+    };
+    const asks = Object.entries(SHORTCUTS).map(([key, what]) => [
+      key,
+      () => this.act({ do: what, ids: what === "open" ? [id] : this.selection.with(id) }),
+    ]);
+    answer(event, {
+      ArrowLeft: move(() => this.current - 1),
+      ArrowRight: move(() => this.current + 1),
+      ArrowUp: move(() => this.nearest(-1)),
+      ArrowDown: move(() => this.nearest(1)),
+      Home: move(() => 0),
+      End: move(() => this.tiles.length - 1),
+      Enter: () => this.closerLook.open(this.current),
+      " ": () => this.selection.toggle(id),
+      Escape: () => this.selection.clear(),
+      ...Object.fromEntries(asks),
+    });
   }
 
   // The tile in the row above (-1) or below (1) whose middle lies closest to the current one's.
@@ -140,78 +234,59 @@ class Gallery {
     const middle = (box) => box.left + box.width / 2;
     const beyond = boxes.filter((box) => (box.top - here.top) * direction > 1);
     const rows = beyond.map((box) => box.top * direction);
-    const row = beyond.filter((box) => Math.abs(box.top * direction - Math.min(...rows)) < 1);
+    const edge = rows.reduce((least, row) => Math.min(least, row), Infinity);
+    const row = beyond.filter((box) => Math.abs(box.top * direction - edge) < 1);
     row.sort((a, b) => Math.abs(middle(a) - middle(here)) - Math.abs(middle(b) - middle(here)));
     return row.length ? boxes.indexOf(row[0]) : this.current;
   }
 
-  open(index) {
-    const tile = this.tiles[index];
-    if (!tile) return;
-    this.setCurrent(index);
-    this.opened = index;
-    const image = this.detail.querySelector("img");
-    const note = this.detail.querySelector("figcaption");
-    note.hidden = true;
-    image.alt = tile.name;
-    // A small picture is not blown up to a blur.
-    Object.assign(image.style, { maxWidth: `${2 * tile.width}px`, maxHeight: `${2 * tile.height}px` });
-    image.src = tile.thumbnail; // at hand already
-    const large = new Image();
-    large.onload = () => this.opened === index && (image.src = large.src);
-    large.onerror = () => this.opened === index && (note.hidden = false);
-    large.src = tile.picture;
-    this.detail.querySelector("h3").textContent = tile.name;
-    this.detail.querySelector("dl").replaceChildren(...facts(tile));
-    this.detail.querySelector(".paths").replaceChildren(...tile.paths.map((path) => this.pathLine(path)));
-    this.detail.querySelector("h4").textContent =
-      tile.paths.length > 1 ? `Where its ${tile.paths.length} copies lie` : "Where it lies";
-    this.detail.querySelector(".previous").disabled = index === 0;
-    this.detail.querySelector(".next").disabled = index === this.tiles.length - 1;
-    if (!this.detail.open) this.detail.showModal();
+  dragged(event) {
+    const index = this.indexOf(event.target);
+    if (index < 0) return;
+    this.preview(null);
+    event.dataTransfer.setData(TILES, JSON.stringify(this.selection.with(this.tiles[index].id)));
+    event.dataTransfer.effectAllowed = "copy";
   }
 
-  pathLine(path) {
-    const line = this.find(".path-template").content.cloneNode(true).firstElementChild;
-    line.querySelector("code").textContent = path;
-    line.querySelector("button").onclick = async ({ target }) => {
-      await navigator.clipboard.writeText(path);
-      target.textContent = "Copied";
-      setTimeout(() => (target.textContent = "Copy path"), 1500);
-    };
-    return line;
+  rested(event) {
+    const element = event.target.closest(".tile");
+    clearTimeout(this.resting);
+    if (this.previewed && this.previewed !== element) this.preview(null);
+    if (element && event.pointerType === "mouse") this.resting = setTimeout(() => this.preview(element), PREVIEW_AFTER);
   }
 
-  clickedInDetail(event) {
-    const button = event.target.closest("button");
-    if (event.target === this.detail || button?.classList.contains("close")) this.detail.close();
-    else if (button?.classList.contains("previous")) this.open(this.current - 1);
-    else if (button?.classList.contains("next")) this.open(this.current + 1);
-    else if (button?.dataset.do) {
-      this.detail.close();
-      this.act({ do: button.dataset.do, id: this.tiles[this.current].id });
-    }
+  // A larger look beside a tile; none where the tile is as large as that.
+  preview(element) {
+    const box = this.find(".preview");
+    clearTimeout(this.resting);
+    this.previewed = element;
+    const tile = element && this.known.get(Number(element.dataset.id));
+    const place = element?.getBoundingClientRect();
+    const scale = tile && Math.min(1, 320 / Math.max(tile.width, tile.height));
+    const [width, height] = tile ? [tile.width * scale, tile.height * scale] : [0, 0];
+    if (!tile || !element.isConnected || place.height > 0.8 * height) return box.hidePopover();
+    box.querySelector("img").src = tile.thumbnail;
+    box.querySelector("p").textContent = `${tile.name} · ${tile.width} × ${tile.height}`;
+    const right = place.right + 12 + width + 16 < innerWidth;
+    const left = right ? place.right + 12 : Math.max(8, place.left - width - 28);
+    const top = Math.min(innerHeight - height - 56, Math.max(8, place.top + place.height / 2 - height / 2));
+    Object.assign(box.style, { left: `${left}px`, top: `${top}px`, width: `${width + 16}px` });
+    box.showPopover();
   }
 }
 
-const update = (element, { likeness }) => {
-  const badge = element.querySelector(".likeness");
-  badge.hidden = likeness === null;
-  badge.textContent = likeness?.toFixed(2);
-  return element;
-};
-
-function facts({ likeness, width, height, format, bytes, id }) {
-  const size = bytes < 1e6 ? `${Math.ceil(bytes / 1e3)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
-  const rows = { Size: `${width} × ${height}`, Format: format, File: size, Id: id };
-  if (likeness !== null) rows["Likeness of style"] = likeness.toFixed(2);
-  return Object.entries(rows).flatMap(([name, value]) => [make("dt", name), make("dd", value)]);
-}
-
-function make(tag, text) {
-  const element = document.createElement(tag);
-  element.textContent = text;
-  return element;
+// Makes the children of `list` these elements in this order, and moves no more of them than it must.
+function arrange(list, elements) {
+  let place = list.firstChild;
+  for (const element of elements) {
+    if (element === place) place = place.nextSibling;
+    else list.insertBefore(element, place);
+  }
+  while (place) {
+    const gone = place;
+    place = place.nextSibling;
+    gone.remove();
+  }
 }
 
 function scrollParent(element) {

@@ -1,6 +1,7 @@
-// The references of a search, and the ways to bring another: dialog, drop anywhere, paste.
+// The references of a search, and the ways to bring another: dialog, drop anywhere, paste, words, a tile of the page.
 
 const trays = new WeakMap();
+const TILES = "application/x-stylesearch"; // ids of pictures of the gallery that are being dragged
 
 export default function ({ data, parentElement, setTriggerValue }) {
   let tray = trays.get(parentElement);
@@ -18,7 +19,7 @@ class Tray {
     this.find = (selector) => root.querySelector(selector);
     this.abort = new AbortController();
     const on = (target, kind, listener) => target.addEventListener(kind, listener, { signal: this.abort.signal });
-    const input = this.find("input");
+    const input = this.find(".files");
     on(this.find(".add"), "click", () => input.click());
     on(input, "change", () => {
       this.take([...input.files]);
@@ -26,53 +27,117 @@ class Tray {
     });
     on(this.find(".clear"), "click", () => this.act({ do: "clear" }));
     on(this.find(".chips"), "click", (event) => this.clicked(event));
-    on(document, "paste", (event) => this.pasted(event));
-    on(window, "dragenter", (event) => holdsFiles(event) && this.veil(true));
-    on(window, "dragleave", (event) => event.relatedTarget === null && this.veil(false));
-    on(window, "dragover", (event) => holdsFiles(event) && event.preventDefault());
-    on(window, "drop", (event) => {
-      this.veil(false);
-      if (!holdsFiles(event)) return;
+    on(this.find(".words"), "submit", (event) => {
       event.preventDefault();
-      this.take([...event.dataTransfer.files]);
+      this.say();
     });
+    on(this.words, "search", () => this.words.value || this.say()); // its cross was pressed
+    on(this.words, "keydown", (event) => event.stopPropagation()); // Streamlit has shortcuts of its own
+    on(document, "paste", (event) => this.pasted(event));
+    on(window, "dragenter", (event) => this.dragged(event));
+    on(window, "dragleave", (event) => event.relatedTarget === null && this.settle());
+    on(window, "dragover", (event) => holdsFiles(event) && event.preventDefault());
+    on(window, "dragend", () => this.settle());
+    on(window, "drop", (event) => this.dropped(event));
+    for (const zone of root.querySelectorAll(".zone")) {
+      on(zone, "dragover", (event) => event.preventDefault());
+      on(zone, "dragenter", () => zone.classList.add("over"));
+      on(zone, "dragleave", () => zone.classList.remove("over"));
+      on(zone, "drop", (event) => this.pick(event, zone.dataset.side === "less"));
+    }
   }
 
-  draw({ references, notices, maxBytes }) {
+  get words() {
+    return this.find(".words input");
+  }
+
+  draw({ references, text, notices, weights, maxBytes }) {
     this.maxBytes = maxBytes;
-    this.find(".hint").hidden = references.length > 0;
-    this.find(".clear").hidden = references.length === 0;
+    this.weights = weights;
+    this.text = text ?? "";
+    const anything = references.length > 0 || this.text;
+    this.find(".hint").hidden = anything;
+    this.find(".clear").hidden = !anything;
+    const focused = this.find(".chips :focus")?.className;
+    const key = this.find(".chips :focus")?.closest(".chip").dataset.key;
     this.find(".chips").replaceChildren(...references.map((reference) => this.chip(reference)));
+    if (key) [...this.find(".chips").children].find((chip) => chip.dataset.key === key)?.querySelector(`.${focused}`)?.focus();
+    Object.assign(this.words, {
+      value: this.text,
+      disabled: text === null,
+      placeholder: text === null ? "The model of this library reads no words" : "or say it: ink wash, muted",
+      title: text === null ? "A library made with another model can: stylesearch init FOLDER --encoder compact:v1" : "",
+    });
     this.tell(notices);
   }
 
-  chip({ key, name, image, less }) {
+  chip({ key, name, image, less, weight, part }) {
     const chip = this.find("template").content.cloneNode(true).firstElementChild;
-    const [turn, remove] = [chip.querySelector(".turn"), chip.querySelector(".remove")];
+    const button = (kind, label, title) => Object.assign(chip.querySelector(`.${kind}`), { ariaLabel: label, title });
     chip.dataset.key = JSON.stringify(key);
+    chip.dataset.weight = weight;
     chip.classList.toggle("less", less);
+    chip.classList.toggle("cut", part);
     chip.title = name;
     Object.assign(chip.querySelector("img"), { src: image, alt: name });
-    turn.querySelector("span").textContent = less ? "Less like" : "More like";
-    turn.title = less ? "Look for more like this instead" : "Look for less like this instead";
-    turn.ariaLabel = `${less ? "Less" : "More"} like ${name}. ${turn.title}`;
-    remove.title = "Take away";
-    remove.ariaLabel = `Take away ${name}`;
+    button("part", `Choose a part of ${name}`, part ? "Only this part counts. Choose another" : "Choose a part of it");
+    chip.querySelector(".turn span").textContent = less ? "Less like" : "More like";
+    const turn = less ? "Look for more like this instead" : "Look for less like this instead";
+    button("turn", `${less ? "Less" : "More"} like ${name}. ${turn}`, turn);
+    chip.querySelector(".weight").textContent = factor(weight);
+    button("weight", `${name} counts ${factor(weight)}. Change`, "How much it counts");
+    button("remove", `Take away ${name}`, "Take away");
     return chip;
   }
 
   clicked(event) {
     const button = event.target.closest("button");
     if (!button) return;
-    const key = JSON.parse(button.closest(".chip").dataset.key);
-    this.act({ do: button.classList.contains("remove") ? "remove" : "turn", key });
+    const { key: written, weight } = button.closest(".chip").dataset;
+    const key = JSON.parse(written);
+    const next = this.weights[(this.weights.indexOf(Number(weight)) + 1) % this.weights.length];
+    const kind = button.classList[0];
+    if (kind === "weight") this.act({ do: "weigh", key, weight: next });
+    else this.act({ do: { part: "crop", remove: "remove", turn: "turn" }[kind], key });
+  }
+
+  say() {
+    if (this.words.value.trim() !== this.text) this.act({ do: "text", text: this.words.value });
   }
 
   pasted(event) {
     const files = [...(event.clipboardData?.files ?? [])];
-    if (!files.length) return; // text goes where it was meant to
+    const writing = event.composedPath()[0].matches?.("input, textarea, [contenteditable]");
+    const ids = writing || files.length ? [] : idsOf(event.clipboardData?.getData("text/plain"));
+    if (!files.length && !ids.length) return; // text goes where it was meant to
     event.preventDefault();
-    this.take(files);
+    if (files.length) this.take(files);
+    else this.act({ do: "pick", ids, less: false });
+  }
+
+  dragged(event) {
+    if (event.dataTransfer?.types.includes(TILES)) this.find(".zones").hidden = false;
+    else if (holdsFiles(event)) this.veil(true);
+  }
+
+  dropped(event) {
+    this.settle();
+    if (!holdsFiles(event)) return;
+    event.preventDefault();
+    this.take([...event.dataTransfer.files]);
+  }
+
+  pick(event, less) {
+    event.preventDefault();
+    const { dataTransfer } = event;
+    const ids = dataTransfer.getData(TILES) ? JSON.parse(dataTransfer.getData(TILES)) : [];
+    if (ids.length) this.act({ do: "pick", ids, less });
+  }
+
+  settle() {
+    this.veil(false);
+    this.find(".zones").hidden = true;
+    this.find(".zone.over")?.classList.remove("over");
   }
 
   async take(files) {
@@ -86,13 +151,18 @@ class Tray {
     if (!fitting.length) return;
     this.find(".hint").hidden = true;
     for (const file of fitting) {
-      const chip = this.chip({ key: "", name: file.name, image: URL.createObjectURL(file), less: false });
+      const chip = this.chip({ key: "", name: file.name, image: URL.createObjectURL(file), less: false, weight: 1 });
       chip.classList.add("waiting");
       chip.querySelector("img").onload = (event) => URL.revokeObjectURL(event.target.src);
       this.find(".chips").append(chip);
     }
-    const sent = await Promise.all(fitting.map(async (file) => ({ name: file.name, data: await dataUrl(file) })));
-    this.act({ do: "add", files: sent });
+    try {
+      const sent = await Promise.all(fitting.map(async (file) => ({ name: file.name, data: await dataUrl(file) })));
+      this.act({ do: "add", files: sent });
+    } catch {
+      for (const chip of this.find(".chips").querySelectorAll(".waiting")) chip.remove();
+      this.tell(["What was dropped is not a file that can be read; a folder, perhaps."]);
+    }
   }
 
   tell(messages) {
@@ -119,6 +189,16 @@ class Tray {
 }
 
 const holdsFiles = (event) => event.dataTransfer?.types.includes("Files");
+
+const factor = (weight) => ({ 0.5: "×½", 1: "×1", 2: "×2" })[weight] ?? `×${weight}`;
+
+// The pictures that addresses of this very page stand for.
+function idsOf(text) {
+  const address = URL.parse(text?.trim() ?? "");
+  if (!address || address.origin !== location.origin) return [];
+  const id = address.pathname.match(/^\/pictures\/(\d+)\//)?.[1] ?? address.searchParams.get("id");
+  return address.pathname === "/asset" || address.pathname.startsWith("/pictures/") ? [Number(id)].filter(Number.isSafeInteger) : [];
+}
 
 const dataUrl = (file) =>
   new Promise((resolve, reject) => {

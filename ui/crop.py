@@ -1,0 +1,44 @@
+"""Choosing the part of a reference that counts: a box drawn on the picture."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+from stylesearch.library import Library
+from ui import state
+from ui.chosen import box_of
+from ui.component import component, on_event
+from ui.pictures import picture_url
+from ui.tray import name_of
+
+_crop = component("crop")
+
+
+def show_crop(library: Library, search: state.Search) -> None:
+    """Draws the reference that is opened over the page; nothing where there is none."""
+    key = state.cropped()
+    chosen = search.reference(key) if key is not None else None
+    if chosen is None:
+        return
+    if isinstance(chosen.key, int):
+        picture = picture_url(library.assets([chosen.key])[chosen.key])
+    else:
+        data = base64.b64encode(state.uploads()[chosen.key].reference.picture)
+        picture = f"data:image/webp;base64,{data.decode()}"
+    data = {"picture": picture, "name": name_of(library, chosen.key), "box": chosen.box, "step": state.steps()}
+    _crop(key=state.CROP, data=data, on_act_change=on_event(state.CROP, _on_crop))
+
+
+def _on_crop(event: Any) -> None:
+    search, key = state.current(), state.cropped()
+    chosen = search.reference(key) if key is not None else None
+    state.crop(None)
+    match event:
+        case {"do": "use", "box": [int() | float() as left, int() | float() as top, *rest]} if chosen:
+            match rest:
+                case [int() | float() as right, int() | float() as bottom]:
+                    box = box_of(left, top, right, bottom)
+                    state.go_to(search.with_changed(chosen._replace(box=box)))
+        case {"do": "whole"} if chosen:
+            state.go_to(search.with_changed(chosen._replace(box=None)))
