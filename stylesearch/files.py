@@ -19,7 +19,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import unquote
 
-from stylesearch.errors import ImageError
+from stylesearch.errors import ImageError, UsageError
 from stylesearch.records import FileStat, Inside, Limits, divide_uri, path_of_uri, printable, uri_inside, uri_of_path
 
 if TYPE_CHECKING:
@@ -45,8 +45,13 @@ def uri_of(text: str | os.PathLike[str]) -> str:
     """The catalog's spelling of what a person calls a file: a path, `file://...`, the uri of a remote or inner file.
 
     A `#` is taken for part of a file's name where there is such a file, or where no known word follows it.
+
+    Raises:
+        UsageError: the text is empty, as of a variable that is not set; it would stand for the current folder.
     """
     text = os.fspath(text)
+    if not text:
+        raise UsageError("An empty name stands for no file. For the current folder, write a dot.")
     if text.lower().startswith("file://"):
         path, *fragments = text[len("file://") :].split("#")
         return "#".join([uri_of_path(unquote(path, errors="surrogateescape")), *fragments])
@@ -140,6 +145,21 @@ def stat_before_reading(seen: FileStat, limits: Limits) -> FileStat:
         return seen
     now = stat_uri(seen.uri, limits)
     return replace(now, size=seen.size) if inside else now
+
+
+def is_there(uri: str, limits: Limits) -> bool | None:
+    """Whether a file lies there now; None where only a server could tell, which is not asked.
+
+    Args:
+        uri: in the catalog's spelling; of what lies inside a file, that file is looked for.
+    """
+    if is_remote(_divided(uri)[0]):
+        return None
+    try:
+        stat_uri(uri, limits)
+    except ImageError:
+        return False
+    return True
 
 
 def members_of(stat: FileStat, limits: Limits) -> Iterator[tuple[FileStat, Member]]:

@@ -76,6 +76,7 @@ class Settings:
         limits: size caps for input (`STYLESEARCH_MAX_PIXELS`, `STYLESEARCH_MAX_BYTES`).
         thumbnail_bytes: what a library's thumbnails may take on disk (`STYLESEARCH_MAX_THUMBNAIL_BYTES`); those that
             were not shown for longest are dropped, and made again when they are asked for.
+        tile_bytes: what tiles of large pictures may take, likewise (`STYLESEARCH_MAX_TILE_BYTES`).
         index_memory: bytes that the vector index may take beside vectors mapped from its file, which decides how
             closely it packs them (`STYLESEARCH_INDEX_MEMORY`); by default a quarter of the machine's.
         qdrant_api_key: of a Qdrant server (`STYLESEARCH_QDRANT_API_KEY`); "": none.
@@ -85,6 +86,7 @@ class Settings:
     workers: int
     limits: Limits
     thumbnail_bytes: int = 20_000_000_000  # about 1.3 million of them
+    tile_bytes: int = 4_000_000_000  # a few hundred pictures
     index_memory: int = 1 << 32
     qdrant_api_key: str = field(default="", repr=False)
 
@@ -100,6 +102,7 @@ class Settings:
                 max_bytes=_positive("STYLESEARCH_MAX_BYTES", default.max_bytes),
             ),
             thumbnail_bytes=_positive("STYLESEARCH_MAX_THUMBNAIL_BYTES", cls.thumbnail_bytes),
+            tile_bytes=_positive("STYLESEARCH_MAX_TILE_BYTES", cls.tile_bytes),
             index_memory=_positive("STYLESEARCH_INDEX_MEMORY", _memory() // 4),
             qdrant_api_key=os.environ.get("STYLESEARCH_QDRANT_API_KEY", ""),
         )

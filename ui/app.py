@@ -11,8 +11,11 @@ from pathlib import Path
 import streamlit as st
 
 from stylesearch.errors import StyleSearchError
+from stylesearch.settings import Settings
+from ui.atlas_routes import atlas_routes
 from ui.opened import open_library
 from ui.pictures import picture_routes
+from ui.tiles import tile_routes
 from ui.wording import report
 
 try:
@@ -20,4 +23,9 @@ try:
 except StyleSearchError as exc:
     sys.exit(f"Error: {exc}")
 
-app = st.App(Path(__file__).with_name("page.py"), routes=picture_routes(library), on_script_error=report)
+routes = [
+    *picture_routes(library),
+    *atlas_routes(library),
+    *tile_routes(library, Settings.from_environment().tile_bytes),
+]
+app = st.App(Path(__file__).with_name("page.py"), routes=routes, on_script_error=report)

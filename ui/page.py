@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from ui import library_view, search_view
+from ui import asset_view, atlas_view, library_view, search_view
 from ui.component import ASSETS
 
 st.set_page_config("StyleSearch", str(ASSETS / "icon.svg"), layout="wide")
@@ -13,6 +13,8 @@ st.logo(str(ASSETS / "logo.svg"), size="large")
 st.navigation(
     [
         st.Page(search_view.show, title="Search", url_path="search", default=True),
+        st.Page(asset_view.show, title="Picture", url_path="asset", visibility="hidden"),
+        st.Page(atlas_view.show, title="Atlas", url_path="atlas"),
         st.Page(library_view.show, title="Library", url_path="library"),
     ],
     position="top",

@@ -21,7 +21,7 @@ from stylesearch.records import Asset
 PICTURE_SIDE = 1600  # pixels, the longest side of what the detail view shows
 _CACHED_PICTURES = 64  # of about 0.3 MB each
 
-_HEADERS = {
+HEADERS = {
     "Cache-Control": "private, max-age=31536000, immutable",  # the name changes whenever the content does
     "Cross-Origin-Resource-Policy": "same-origin",  # no other site may show them
     "X-Content-Type-Options": "nosniff",
@@ -39,6 +39,13 @@ def picture_url(asset: Asset) -> str:
     return f"/pictures/{asset.id}/{asset.sha256}.webp"
 
 
+def known_asset(library: Library, asset_id: int, digest: str) -> Asset | None:
+    """The asset that an address names; None where the library has none of this id and content."""
+    # SQLite refuses integers beyond 64 bits.
+    asset = library.assets([asset_id]).get(asset_id) if asset_id < 2**63 else None
+    return asset if asset is not None and asset.sha256 == digest else None
+
+
 def picture_routes(library: Library) -> list[BaseRoute]:
     """The routes behind `thumbnail_url` and `picture_url`; they serve pictures of the library and nothing else."""
     one_at_a_time = threading.Lock()  # a picture at the cap takes 0.6 GB while it is decoded
@@ -53,23 +60,22 @@ def picture_routes(library: Library) -> list[BaseRoute]:
         return buffer.getvalue()
 
     def picture(request: Request) -> Response:
-        asset_id = request.path_params["asset_id"]
-        # SQLite refuses integers beyond 64 bits.
-        asset = library.assets([asset_id]).get(asset_id) if asset_id < 2**63 else None
-        if asset is None or asset.sha256 != request.path_params["digest"]:
+        asset = known_asset(library, request.path_params["asset_id"], request.path_params["digest"])
+        if asset is None:
             return Response(status_code=404)
         try:
-            return Response(shrunk(asset), media_type="image/webp", headers=_HEADERS)
+            return Response(shrunk(asset), media_type="image/webp", headers=HEADERS)
         except ImageError:
             return Response(status_code=404, headers={"Cache-Control": "no-store"})  # the page shows the thumbnail
 
     return [
-        Mount("/thumbnails", _Thumbnails(directory=library.thumbnails)),
+        Mount("/thumbnails", _Kept(directory=library.thumbnails)),
+        Mount("/vendor", _Kept(directory=Path(__file__).parent / "assets" / "vendor")),
         Route("/pictures/{asset_id:int}/{digest}.webp", picture),
     ]
 
 
-class _Thumbnails(StaticFiles):
+class _Kept(StaticFiles):
     """Files of one folder; Starlette refuses paths and links that lead out of it."""
 
     def __init__(self, directory: Path) -> None:
@@ -77,5 +83,5 @@ class _Thumbnails(StaticFiles):
 
     async def get_response(self, path: str, scope: Scope) -> Response:
         response = await super().get_response(path, scope)
-        response.headers.update(_HEADERS)
+        response.headers.update(HEADERS)
         return response

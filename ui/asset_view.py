@@ -1,0 +1,199 @@
+"""One picture: large, what is known of it, why it is like a reference, and what is like it."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import streamlit as st
+
+from stylesearch.errors import ImageError, StyleSearchError, UsageError
+from stylesearch.library import Library
+from stylesearch.palette import hex_of
+from stylesearch.query import Crop, PictureSource, Query
+from stylesearch.records import Asset, Details, printable
+from ui import state
+from ui.boards_view import choose_board
+from ui.chosen import Chosen, read_chosen
+from ui.component import component, on_event
+from ui.facts import facts, generation
+from ui.gallery import tile
+from ui.heat import why_of
+from ui.opened import library
+from ui.pictures import picture_url, thumbnail_url
+from ui.tiles import LEAST_LEVEL, OVERLAP, TILE_SIDE, tiles_url, top_level
+from ui.tray import chips
+
+ID = "id"  # in the address
+AGAINST = "against"  # in the address: the reference that the picture is compared with
+
+_MOST_PLACES = 50
+_NEIGHBOURS = 24
+_LONGEST_TAG = 200
+
+_asset = component("asset", "zoom")
+
+
+def show() -> None:
+    """Draws the view."""
+    state.leave_search()
+    opened, search = library(), state.Search.from_address(st.query_params)
+    _do_what_was_asked(search)
+    details = _details(opened, st.query_params.get(ID, ""))
+    if details is None:
+        st.info("There is no such picture in this library. Pick one from Search.")
+        return
+    asset = details.asset
+    compared = _compared_with(search, asset.id)
+    references = chips(opened, compared)
+    reference = compared.reference(references[0]["key"]) if references else None
+    _asset(
+        key=state.ASSET,
+        data={
+            **_picture(opened, asset),
+            **_known(opened, details),
+            "references": references,
+            "reference": None if reference is None else _compared(opened, reference, references[0]["name"]),
+            "why": None if reference is None else st.session_state.get(_why_key(asset.id, reference)),
+            "neighbours": _neighbours(opened, asset),
+            "searching": search.looking,
+            "notices": state.notices(),
+            "step": state.steps(),
+        },
+        on_act_change=on_event(state.ASSET, _on_asset),
+    )
+
+
+def _do_what_was_asked(search: state.Search) -> None:
+    match state.asked():
+        case ("board", ids):
+            choose_board(ids)
+        case ("like" | "less" as side, (asset_id,)):
+            state.open_page("search", search.with_reference(asset_id, less=side == "less").to_address())
+        case ("back", _):
+            state.open_page("search", search.to_address())
+
+
+def _details(opened: Library, written: str) -> Details | None:
+    if not (written.isascii() and written.isdecimal() and len(written) < 16):
+        return None
+    try:
+        return opened.find(int(written))
+    except UsageError:
+        return None
+
+
+def _compared_with(search: state.Search, asset_id: int) -> state.Search:
+    """The references of the search that the picture can be compared with; the one that it is compared with first."""
+    named = read_chosen(st.query_params.get(AGAINST, ""))[:1]
+    first = tuple(search.reference(chosen.key) or chosen for chosen in named)
+    rest = tuple(chosen for chosen in search.like if chosen not in first)
+    return state.Search(like=tuple(chosen for chosen in (*first, *rest) if chosen.key != asset_id))
+
+
+def _picture(opened: Library, asset: Asset) -> dict[str, Any]:
+    """What the browser needs to show a picture large."""
+    return {
+        **tile(opened, asset),
+        "tiles": tiles_url(asset),
+        "tileSide": TILE_SIDE,
+        "overlap": OVERLAP,
+        "levels": [LEAST_LEVEL, top_level(asset.width, asset.height)],
+    }
+
+
+def _compared(opened: Library, reference: Chosen, name: str) -> dict[str, Any]:
+    """What the browser needs to show the reference beside the picture."""
+    if isinstance(reference.key, int):
+        shown = _picture(opened, opened.assets([reference.key])[reference.key])
+    else:
+        picture = state.picture_of_upload(reference.key)
+        data = base64.b64encode(state.uploads()[reference.key].reference.picture).decode()
+        address = f"data:image/webp;base64,{data}"
+        shown = {"picture": address, "thumbnail": address, "width": picture.width, "height": picture.height}
+    return {**shown, "key": reference.key, "name": name}
+
+
+def _known(opened: Library, details: Details) -> dict[str, Any]:
+    asset, looks = details.asset, details.appearance
+    places = opened.places(asset, _MOST_PLACES)
+    return {
+        "title": details.metadata.title or "",
+        "palette": [{"hex": hex_of(colour), "share": colour.share} for colour in looks.palette] if looks else [],
+        "facts": facts(details),
+        "generation": generation(details.metadata),
+        "tags": [{"name": name, "own": "file" not in by} for name, by in details.tags.items()],
+        "places": [{"path": printable(path), "there": there} for path, there in places],
+        "morePlaces": len(asset.paths) - len(places),
+    }
+
+
+def _neighbours(opened: Library, asset: Asset) -> list[dict[str, Any]]:
+    """What is closest in style, copies left out."""
+    try:
+        hits = opened.search(Query(references=asset.id, k=2 * _NEIGHBOURS))
+    except StyleSearchError:  # it has no vector in the space that searches run in
+        return []
+    return [
+        {
+            "id": hit.asset.id,
+            "name": tile(opened, hit.asset)["name"],
+            "thumbnail": thumbnail_url(opened, hit.asset),
+            "picture": picture_url(hit.asset),
+            "width": hit.asset.width,
+            "height": hit.asset.height,
+        }
+        for hit, *_ in opened.fold(hits)[:_NEIGHBOURS]
+    ]
+
+
+def _on_asset(event: Any) -> None:
+    details = _details(library(), st.query_params.get(ID, ""))
+    if details is None:
+        return
+    asset_id = details.asset.id
+    match event:
+        case {"do": "like" | "less" | "board" | "back" as what}:
+            state.ask(what, [asset_id])
+        case {"do": "open", "id": int(other)}:  # a neighbour, to be compared with what it is a neighbour of
+            st.query_params.update({ID: str(other), AGAINST: str(asset_id)})
+        case {"do": "against", "key": int() | str() as key}:
+            st.query_params[AGAINST] = str(key)
+        case {"do": "explain"}:
+            _explain(details)
+        case {"do": "tag", "name": str(name)}:
+            _tag(asset_id, add=[name[:_LONGEST_TAG]])
+        case {"do": "untag", "name": str(name)}:
+            _tag(asset_id, remove=[name[:_LONGEST_TAG]])
+
+
+def _tag(asset_id: int, **changes: list[str]) -> None:
+    try:
+        library().tag([asset_id], **changes)
+    except StyleSearchError as exc:
+        state.notify(str(exc))
+
+
+def _explain(details: Details) -> None:
+    compared = _compared_with(state.Search.from_address(st.query_params), details.asset.id)
+    references = chips(library(), compared)
+    reference = compared.reference(references[0]["key"]) if references else None
+    if reference is None:
+        return
+    why: dict[str, Any]
+    try:
+        why = why_of(library().explain(_source(reference), details.asset.id), reference.box)
+    except ImageError:
+        why = {"problem": "The file of one of the two pictures is not there now, so they cannot be compared."}
+    except StyleSearchError as exc:
+        why = {"problem": str(exc)}
+    st.session_state[_why_key(details.asset.id, reference)] = why
+
+
+def _source(reference: Chosen) -> PictureSource | Crop:
+    source = reference.key if isinstance(reference.key, int) else state.picture_of_upload(reference.key)
+    return source if reference.box is None else Crop(source, reference.box)
+
+
+def _why_key(asset_id: int, reference: Chosen) -> str:
+    return f"why {asset_id} {reference._replace(weight=1.0)}"
