@@ -70,18 +70,22 @@ def filesystem_of(uri: str) -> tuple[Any, str]:
 
     Raises:
         MissingDependencyError, UsageError: the package for this kind of place is not installed.
-        ImageError: there is no such kind of place.
+        ImageError: there is no such kind of place, or it cannot be reached.
     """
-    protocol, _, _ = uri.partition("://")
+    protocol, _, place = uri.partition("://")
     try:
         import fsspec
 
         if "::" in uri or protocol not in fsspec.available_protocols():
             raise ImageError("unsupported", f"'{protocol}://' is no kind of place that fsspec opens.")
+        if not place.strip("/"):
+            raise ImageError("missing", f"'{protocol}://' alone names no place; a bucket or host follows it.")
         # A listing that is kept would hide what has changed, and grow without end.
-        return cast(
-            tuple[Any, str], fsspec.url_to_fs(path_of_uri(uri), use_listings_cache=False, skip_instance_cache=False)
-        )
+        with store_errors():
+            return cast(
+                tuple[Any, str],
+                fsspec.url_to_fs(path_of_uri(uri), use_listings_cache=False, skip_instance_cache=False),
+            )
     except ImportError as exc:
         package, extra = _PACKAGES.get(protocol, (None, None))
         if package is None or extra is None:
@@ -109,7 +113,7 @@ def store_errors() -> Iterator[None]:
     """The one place where the errors of fsspec's filesystems become an ImageError."""
     try:
         yield
-    except ImageError:
+    except (ImageError, ImportError):
         raise
     except FileNotFoundError as exc:
         raise ImageError("missing", "There is no such object, or no such bucket.") from exc

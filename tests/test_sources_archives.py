@@ -22,7 +22,7 @@ from indexer.sources import Rules, Source, sources_of
 from stylesearch import spool
 from stylesearch.containers import base
 from stylesearch.containers.tars import TarContainer
-from stylesearch.errors import ImageError
+from stylesearch.errors import ImageError, UsageError
 from stylesearch.files import members_of, open_uri, read_bytes, stat_uri, uri_of
 from stylesearch.records import FileStat, Limits, Refusal, divide_uri, uri_inside
 
@@ -122,16 +122,18 @@ def test_archives_in_a_folder_are_told_by_name_and_opened_by_content(tmp_path: P
     write_archive(tmp_path / "letter.zip", {"word/media/1.png": PNG}).rename(tmp_path / "letter.docx")
     (tmp_path / "empty.zip").write_bytes(b"")
     (tmp_path / "text.zip").write_bytes(b"no archive at all" * 100)
+    (tmp_path / "cut.zip").write_bytes((tmp_path / "LIES.TAR").read_bytes()[:-30])  # a download that broke off
     (source,) = sources_of([tmp_path], LIMITS, threading.Event())
     found = list(source)
     assert [item.uri for item in found if isinstance(item, FileStat)] == [f"{tmp_path}/LIES.TAR#member=1.png"]
     assert {Path(item.stat.uri).name: item.reason for item in found if isinstance(item, Refusal)} == {
+        "cut.zip": "truncated",
         "empty.zip": "empty",
         "text.zip": "damaged",
     }
-    assert source.unreadable == [f"{tmp_path}/empty.zip", f"{tmp_path}/text.zip"]
+    assert source.unreadable == [f"{tmp_path}/{name}.zip" for name in ("cut", "empty", "text")]
     (source,) = sources_of([tmp_path], LIMITS, threading.Event(), Rules(archives=False))
-    assert list(source) == [] and source.others == 4
+    assert list(source) == [] and source.others == 5
 
 
 def test_names_in_zip_of_old_programs(tmp_path: Path) -> None:
@@ -315,6 +317,8 @@ def test_what_a_person_writes_becomes_a_uri(tmp_path: Path, monkeypatch: pytest.
     with pytest.raises(ImageError) as caught:
         read_bytes("nothing.zip#member=a.png", LIMITS)
     assert caught.value.reason == "missing"
+    with pytest.raises(UsageError, match="empty name"):
+        uri_of("")
 
 
 def test_member_whose_checksum_is_wrong(tmp_path: Path) -> None:

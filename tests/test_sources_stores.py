@@ -96,7 +96,7 @@ def test_what_a_bucket_holds(store: Store, monkeypatch: pytest.MonkeyPatch) -> N
     assert walk("s3://pictures/top.png")[0] == [""]
     rules = Rules(include=("*.png",), exclude=("deep/",), hidden=True)
     assert walk("s3://pictures/scans", rules)[0] == [".hidden/x.png", "c#1%.png"]
-    for nowhere in ("s3://pictures/nothing", "s3://no-such-bucket/x"):
+    for nowhere in ("s3://pictures/nothing", "s3://no-such-bucket/x", "s3://", "nonsense://x", "ftp://127.0.0.1:9/x"):
         with pytest.raises(UsageError, match="cannot be listed"):
             walk(nowhere)
 

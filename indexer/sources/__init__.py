@@ -75,8 +75,11 @@ def _local(uris: Sequence[str], rules: Rules, limits: Limits, stop: threading.Ev
 def _remote(uri: str, rules: Rules, limits: Limits, stop: threading.Event) -> Source:
     if is_web(uri) and not uri.endswith("/"):
         return _on_the_web(uri, rules, limits, stop)
-    source = StoreSource(uri, rules, limits, stop)
-    source.check()
+    try:
+        source = StoreSource(uri, rules, limits, stop)
+        source.check()
+    except ImageError as exc:
+        raise UsageError(f"'{printable(path_of_uri(uri))}' cannot be listed. {exc}") from exc
     return source
 
 

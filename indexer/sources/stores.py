@@ -12,10 +12,10 @@ from indexer.sources.base import Source
 from indexer.sources.folders import refused
 from indexer.sources.rules import Rules, is_picture_name
 from stylesearch.containers import is_container_name
-from stylesearch.errors import ImageError, UsageError
+from stylesearch.errors import ImageError
 from stylesearch.files import too_many_bytes
 from stylesearch.formats import SIGNATURE_BYTES, format_of
-from stylesearch.records import FileStat, Limits, Refusal, path_of_uri, printable
+from stylesearch.records import FileStat, Limits, Refusal, path_of_uri
 from stylesearch.remote import filesystem_of, is_web, stat_of_info, stat_remote, store_errors
 
 _PAGE = 1_000  # keys that S3 lists at once
@@ -29,18 +29,16 @@ class StoreSource(Source):
     """
 
     def __init__(self, uri: str, rules: Rules, limits: Limits, stop: threading.Event) -> None:
-        super().__init__(uri.rstrip("/"), rules, limits, stop)
+        scheme, _, place = uri.partition("://")
+        super().__init__(f"{scheme}://{place.rstrip('/')}", rules, limits, stop)
         # A server tells its folders from its files by the slash.
         self._filesystem, self._top = filesystem_of(self.root + "/" * is_web(uri))
 
     def check(self) -> None:
-        """Raises UsageError where there is nothing at the root, or it cannot be listed."""
-        try:
-            with store_errors():
-                if not self._filesystem.exists(self._top):
-                    raise ImageError("missing", "There is nothing there.")
-        except ImageError as exc:
-            raise UsageError(f"'{printable(self.root)}' cannot be listed. {exc}") from exc
+        """Raises ImageError where there is nothing at the root, or it cannot be listed."""
+        with store_errors():
+            if not self._filesystem.exists(self._top):
+                raise ImageError("missing", "There is nothing there.")
 
     def covers(self, uri: str) -> bool:
         return self._takes(path_of_uri(uri)[len(path_of_uri(self.root)) + 1 :])

@@ -41,7 +41,10 @@ class ZipContainer(Container):
         super().__init__(open_self, identity, limits)
         with open_self() as file, archive_errors():
             packed = file.seek(0, os.SEEK_END)
-            if _directory_bytes(file, packed) > _MAX_DIRECTORY:
+            directory = _directory_bytes(file, packed)
+            if directory is None:
+                raise ImageError("truncated", "The archive ends before the list of its members, its last part.")
+            if directory > _MAX_DIRECTORY:
                 raise too_many()
             with zipfile.ZipFile(file) as archive:
                 self._members = {_name(info): info for info in archive.infolist() if not info.is_dir()}
@@ -92,14 +95,15 @@ def _name(info: zipfile.ZipInfo) -> str:
         return info.filename
 
 
-def _directory_bytes(file: BinaryIO, size: int) -> int:
-    """Size of the central directory; 0 where none is found, which zipfile then says better."""
+def _directory_bytes(file: BinaryIO, size: int) -> int | None:
+    """Size of the central directory; None where there is no end of one, 0 where it is damaged, which zipfile says
+    better."""
     start = max(0, size - _END.size - _MAX_COMMENT)
     file.seek(start)
     tail = file.read()
     at = tail.rfind(b"PK\5\6")
     if at < 0 or len(tail) - at < _END.size:
-        return 0
+        return None
     _, directory, _ = _END.unpack_from(tail, at)
     if directory != 0xFFFFFFFF:
         return int(directory)
