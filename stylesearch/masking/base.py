@@ -1,0 +1,91 @@
+"""The one interface through which subjects are found."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from stylesearch.errors import EncoderError
+from stylesearch.images import Preprocess, fit
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+STANDS_OUT = 0.5
+"""Least confidence at which a mask is used; below it, every region of a picture is the whole of it."""
+
+
+@dataclass(frozen=True)
+class Masks:
+    """Subjects of N pictures.
+
+    Attributes:
+        values: float32 (N, H, W) in [0, 1], 1 on the subject, over the picture squashed to a square.
+        confidence: float32 (N,) in [0, 1], how sure it is that anything stands out at all.
+    """
+
+    values: np.ndarray
+    confidence: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @property
+    def usable(self) -> np.ndarray:
+        """bool (N,): pictures in which something stands out, and something is left beside it."""
+        share = self.values.mean((1, 2))
+        result: np.ndarray = (self.confidence >= STANDS_OUT) & (share > 0.005) & (share < 0.98)
+        return result
+
+
+class Masker(ABC):
+    """Finds the subject of pictures.
+
+    A subclass sets the attributes and implements `_mask`.
+
+    Attributes:
+        name: `family:model`, the name that `load_masker` takes.
+        fingerprint: hexadecimal digest over weights and settings: two maskers with the same give the same masks.
+        preprocess: how a picture is brought to the pixels that the masker takes.
+    """
+
+    name: str
+    fingerprint: str
+    preprocess: Preprocess
+
+    @abstractmethod
+    def _mask(self, pixels: np.ndarray) -> Masks:
+        """Args: pixels uint8 (N, S, S, 3), N >= 1."""
+
+    def mask_pixels(self, pixels: np.ndarray) -> Masks:
+        """Masks of prepared pictures.
+
+        Args:
+            pixels: uint8 (N, S, S, 3), sRGB, as `stylesearch.images.fit` makes them for `self.preprocess`.
+
+        Raises:
+            EncoderError: wrong shape or dtype, or the masker gave numbers outside [0, 1].
+        """
+        side = self.preprocess.size
+        if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[1:] != (side, side, 3):
+            raise EncoderError(
+                f"{self.name} takes uint8 pixels of shape (N, {side}, {side}, 3), not {pixels.dtype} {pixels.shape}."
+            )
+        if len(pixels) == 0:
+            return Masks(np.empty((0, side, side), np.float32), np.empty(0, np.float32))
+        masks = self._mask(pixels)
+        for numbers in (masks.values, masks.confidence):
+            if not (np.isfinite(numbers).all() and numbers.min() >= 0 and numbers.max() <= 1):
+                raise EncoderError(f"{self.name} gave a mask with numbers outside 0 to 1.")
+        return masks
+
+    def mask_batch(self, images: Sequence[Image]) -> Masks:
+        """Masks of PIL images of any size and mode."""
+        side = self.preprocess.size
+        if not images:
+            return self.mask_pixels(np.empty((0, side, side, 3), np.uint8))
+        return self.mask_pixels(np.stack([fit(image, self.preprocess) for image in images]))
