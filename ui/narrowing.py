@@ -39,7 +39,8 @@ class Narrowing:
     def from_address(cls, parameters: Mapping[str, str]) -> Narrowing:
         """Reads the query part of an address; what makes no sense there is left out."""
         lists = {field: _values(parameters.get(name, ""), sensible) for name, (field, sensible) in _LISTS.items()}
-        place = "".join(filter(str.isprintable, parameters.get(PLACE, "")))[:_LONGEST_PATH]
+        place = parameters.get(PLACE, "")
+        place = place if len(place) <= _LONGEST_PATH and not _CONTROL.search(place) else ""
         return cls(**lists, years=_years(parameters.get(YEARS, "")), place=place)
 
     def to_address(self) -> dict[str, str]:
@@ -73,8 +74,10 @@ _LISTS: Mapping[str, tuple[str, Callable[[str], bool]]] = {
     "creator": ("creators", _is_text),
     "licence": ("licences", _is_text),
 }
+_CONTROL = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\ud800-\\udfff]")
 YEARS = "years"
 PLACE = "in"
+NAMES = (*_LISTS, YEARS, PLACE)
 
 
 def _values(text: str, sensible: Callable[[str], bool]) -> tuple[str, ...]:

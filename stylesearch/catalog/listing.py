@@ -12,4 +12,4 @@ def listed(connection: Connection, ids: Sequence[int]) -> Select[int]:
     """A query that gives these ids."""
     if connection.dialect.name == "sqlite":
         return select(func.json_each(json.dumps(ids)).table_valued("value").c.value)
-    return select(func.unnest(literal(list(ids), ARRAY(BigInteger))))
+    return select(func.unnest(literal(list(ids), ARRAY(BigInteger))).column_valued("id"))
