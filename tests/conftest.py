@@ -12,9 +12,9 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TypeVar
 
-import postgres
 import pytest
 
+from benchmarks import postgres
 from stylesearch.catalog import Catalog
 
 STRICT = os.environ.get("STYLESEARCH_TEST_STRICT") == "1"
@@ -53,11 +53,10 @@ def cache_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def postgres_socket() -> Iterator[str]:
     """Folder of the socket of a PostgreSQL server that lives as long as the tests."""
-    programs = postgres.find_programs()
-    if programs is None:
+    if postgres.find_programs() is None:
         pytest.skip("PostgreSQL's server (initdb, postgres) is not installed. Install it: apt-get install postgresql")
-    with postgres.running_server(programs) as socket:
-        yield socket
+    with postgres.running_server() as server:
+        yield str(server.socket)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

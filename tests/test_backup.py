@@ -11,11 +11,11 @@ import threading
 import uuid
 from pathlib import Path
 
-import postgres
 import pytest
 from catalog_records import SPACE, indexed, vector
 from typer.testing import CliRunner
 
+from benchmarks import postgres
 from stylesearch import CatalogError, Library, LibraryError, Query, UsageError
 from stylesearch.backup import MANIFEST, back_up, restore
 from stylesearch.catalog import Catalog, sqlite_url

@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import postgres
 import psycopg
 import pytest
 from pictures import draw, encode
 
+from benchmarks import postgres
 from indexer.batches import BatchEncoder
 from indexer.cluster.run import Cluster, index_on_cluster
 from indexer.cluster.tasks import Encode, Job, Picture, Rest, pack, unpack

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from stylesearch.catalog import writing
+from stylesearch.catalog.engine import outlasts_restart
 from stylesearch.catalog.files import Files
 from stylesearch.catalog.packing import pack
 from stylesearch.catalog.pictures import Pictures
@@ -18,6 +19,7 @@ class Catalog(Files, Spaces, Pictures, Upkeep):
     method may raise CatalogError. Open it with `Catalog.open`, and close it, or use it as a context manager.
     """
 
+    @outlasts_restart
     def write(self, space_id: int, scan_id: int, batch: Batch) -> None:
         """Writes one batch in one transaction: all of it or, whatever happens, nothing.
 

@@ -179,7 +179,8 @@ def _term_ids(connection: Connection, names: Collection[tuple[str, str]]) -> dic
     ids: dict[tuple[str, str], int] = {}
     columns = TermRow.kind, TermRow.name, TermRow.id
     for some in chunks(sorted(names)):
-        query = select(*columns).where(TermRow.name.in_({name for _, name in some}))
+        kinds, words = map(set, zip(*some, strict=True))
+        query = select(*columns).where(TermRow.kind.in_(kinds), TermRow.name.in_(words))
         ids.update(((kind, name), term_id) for kind, name, term_id in connection.execute(query))
     rows = [
         {"kind": kind, "name": name, "folded": folded(name)} for kind, name in sorted(names) if (kind, name) not in ids

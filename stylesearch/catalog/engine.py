@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 from urllib.parse import quote
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
@@ -17,6 +19,13 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from stylesearch.errors import CatalogError, MissingDependencyError
 
 BUSY_SECONDS = 30
+RESTART_SECONDS = 60.0  # for which a run of the indexer waits for a PostgreSQL server that went away
+
+Given = ParamSpec("Given")
+Result = TypeVar("Result")
+
+# Codes of PostgreSQL: the connection failed; the server was shut down, crashed, or is only starting.
+_WENT = ("08", "57P01", "57P02", "57P03")
 
 _ALLOWED = "Use sqlite:///PATH (four slashes for an absolute path) or postgresql://USER@HOST/DATABASE."
 
@@ -149,13 +158,47 @@ def gather_statistics(connection: Connection) -> None:
 
 @contextmanager
 def mapped_errors(url: URL) -> Iterator[None]:
-    """Turns whatever SQLAlchemy, or SQLite's driver, raises into CatalogError."""
+    """Turns whatever SQLAlchemy, or a database's own driver, raises into CatalogError."""
     try:
         yield
-    except (SQLAlchemyError, sqlite3.Error) as exc:
-        cause = exc.orig if isinstance(exc, DBAPIError) and exc.orig is not None else exc
+    except _errors() as exc:
+        cause = _cause(exc)
         said = str(cause).strip().split("\n")[0]
         raise CatalogError(f"The catalog at '{shown(url)}' failed: {said}. {_advice(cause)}".rstrip()) from exc
+
+
+def outlasts_restart(method: Callable[Given, Result]) -> Callable[Given, Result]:
+    """Has a method tried again, for up to `RESTART_SECONDS`, where PostgreSQL went away during it. The transaction may
+    have been committed before, so that it must bear to be run twice."""
+
+    @wraps(method)
+    def patient(*args: Given.args, **kwargs: Given.kwargs) -> Result:
+        deadline: float | None = None
+        while True:
+            try:
+                return method(*args, **kwargs)
+            except CatalogError as exc:
+                deadline = deadline or time.monotonic() + RESTART_SECONDS
+                if not _server_went(exc.__cause__) or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.2)
+
+    return patient
+
+
+def _cause(error: BaseException) -> BaseException:
+    return error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+
+
+def _server_went(error: BaseException | None) -> bool:
+    state = "" if error is None else getattr(_cause(error), "sqlstate", "")
+    return state is None or state.startswith(_WENT)
+
+
+def _errors() -> tuple[type[Exception], ...]:
+    # Rows go to PostgreSQL by COPY, past SQLAlchemy. Its driver is an extra, and there wherever it can have failed.
+    psycopg = sys.modules.get("psycopg")
+    return (SQLAlchemyError, sqlite3.Error, *(() if psycopg is None else (psycopg.Error,)))
 
 
 def _advice(cause: BaseException) -> str:
@@ -163,6 +206,11 @@ def _advice(cause: BaseException) -> str:
     for prefix, advice in _SQLITE_ADVICE.items():
         if name.startswith(prefix):
             return advice
-    if getattr(cause, "sqlstate", "") is None:  # psycopg's mark of an error that no server reported
+    state = getattr(cause, "sqlstate", "")
+    if state is None:  # psycopg's mark of an error that no server reported
         return "Check that the server runs, and the host, user and database of the URL."
+    if state.startswith(_WENT):
+        return "The server was stopped; run the command again once it is back. Nothing that was written is lost."
+    if state == "53100":
+        return _SQLITE_ADVICE["SQLITE_FULL"]
     return ""

@@ -9,6 +9,7 @@ from sqlalchemy import and_, exists, func, not_, or_, select
 
 from stylesearch.catalog import scanning
 from stylesearch.catalog.database import Database
+from stylesearch.catalog.engine import outlasts_restart
 from stylesearch.catalog.selection import among, chunks, is_described
 from stylesearch.catalog.tables import AppearanceRow, AssetRow, LocationRow, RefusalRow, ScanRow, VectorRow
 from stylesearch.catalog.uris import at_or_below, beyond, in_order
@@ -25,11 +26,13 @@ _FIXITY = (
 class Files(Database):
     """Scans, the locations that they have seen, and files that could not be used."""
 
+    @outlasts_restart
     def begin_scan(self, root_uri: str) -> int:
         """The id of a new scan over everything at or below the root."""
         with self.writing() as connection:
             return scanning.begin_scan(connection, root_uri)
 
+    @outlasts_restart
     def finish_scan(self, scan_id: int, unreadable: Sequence[str] = ()) -> int:
         """Marks as gone every location at or below the scan's root that neither it nor a later scan saw, with the
         vectors of assets that have no location left, and forgets the refusals of such files.
@@ -43,6 +46,7 @@ class Files(Database):
         with self.writing() as connection:
             return scanning.finish_scan(connection, scan_id, unreadable)
 
+    @outlasts_restart
     def miss_scan(self, scan_id: int) -> int:
         """Marks as missing every location at or below the scan's root, where the scan found nothing at all: a disk that
         is away. They stay in the library, and are found again once they are back.
@@ -72,6 +76,7 @@ class Files(Database):
                 last = uris[-1]
                 yield uris
 
+    @outlasts_restart
     def has_any(self, root_uri: str) -> bool:
         """Whether a present location lies at or below the root."""
         with self.reading() as connection:
@@ -83,6 +88,7 @@ class Files(Database):
         with self.writing() as connection:
             return scanning.forget(connection, uri)
 
+    @outlasts_restart
     def known(self, uris: Sequence[str], space_id: int) -> dict[str, KnownFile]:
         """What is remembered of these uris; refused files too, gone ones too. Unknown uris are left out."""
         files: dict[str, KnownFile] = {}
@@ -108,6 +114,7 @@ class Files(Database):
                     files[uri] = KnownFile(FileStat(uri, size, mtime_ns), asset_id=None, has_vector=False)
         return files
 
+    @outlasts_restart
     def assets_by_hash(self, sha256s: Sequence[str], space_id: int) -> dict[str, KnownContent]:
         """What the catalog has of each of these contents that it knows."""
         found: dict[str, KnownContent] = {}
@@ -122,11 +129,13 @@ class Files(Database):
                     found[sha256] = KnownContent(asset_id, has_vector, described, _parts(parts))
         return found
 
+    @outlasts_restart
     def has_parts(self) -> bool:
         """Whether any file is known to hold further pages or key frames."""
         with self.reading() as connection:
             return connection.scalars(select(exists().where(AssetRow.parts != ""))).one()
 
+    @outlasts_restart
     def parts(self, uris: Sequence[str]) -> dict[str, tuple[str, ...] | None]:
         """What lies in files beyond their own picture, by uri; None where nobody has looked. Left out are those that
         hold one picture, and unknown uris."""

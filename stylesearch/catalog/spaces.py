@@ -10,6 +10,7 @@ from sqlalchemy import URL, Connection, Engine, exists, func, not_, select
 
 from stylesearch.catalog import pruning, writing
 from stylesearch.catalog.database import Database
+from stylesearch.catalog.engine import outlasts_restart
 from stylesearch.catalog.packing import unpack
 from stylesearch.catalog.selection import chunks, possible
 from stylesearch.catalog.tables import HistoryRow, LocationRow, SpaceRow, VectorRow
@@ -24,6 +25,7 @@ class Spaces(Database):
         super().__init__(engine, url)
         self._dims: dict[int, int] = {}
 
+    @outlasts_restart
     def ensure_space(self, space: Space) -> int:
         """The id of the space in this catalog, which is added where it is new."""
         space_id = self.space_id(space)

@@ -10,7 +10,7 @@ from sqlalchemy import delete, insert, select
 
 from stylesearch.catalog import board_rows, pruning, totals
 from stylesearch.catalog.database import Database
-from stylesearch.catalog.engine import gather_statistics
+from stylesearch.catalog.engine import gather_statistics, outlasts_restart
 from stylesearch.catalog.tables import RunRow
 from stylesearch.records import Counts, Run, Unused
 
@@ -62,6 +62,7 @@ class Upkeep(Database):
                 return
             yield dropped
 
+    @outlasts_restart
     def add_run(self, started: datetime, finished: datetime, report: Mapping[str, object]) -> None:
         """Remembers what a run of the indexer did; the latest thousand are kept."""
         row = {"started_at": started, "finished_at": finished, "report": json.dumps(report)}

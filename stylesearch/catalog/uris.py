@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, or_
+from sqlalchemy import ColumnElement, and_, literal, or_
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -32,7 +32,7 @@ def below(column: InstrumentedAttribute[str], folder: str) -> ColumnElement[bool
 
 def beyond(column: InstrumentedAttribute[str], text: str) -> ColumnElement[bool]:
     """That the column comes after a text."""
-    return and_(column > text, start(column) >= text[:URI_START])
+    return and_(column > text, start(column) >= start(text))
 
 
 def in_order(column: InstrumentedAttribute[str]) -> tuple[ColumnElement[str], ...]:
@@ -41,7 +41,7 @@ def in_order(column: InstrumentedAttribute[str]) -> tuple[ColumnElement[str], ..
 
 
 def _between(column: InstrumentedAttribute[str], low: str, high: str) -> ColumnElement[bool]:
-    by_start = and_(start(column) >= low[:URI_START], start(column) <= high[:URI_START])
+    by_start = and_(start(column) >= start(low), start(column) <= start(high))
     return and_(column >= low, column < high, by_start)
 
 
@@ -51,6 +51,9 @@ class start(FunctionElement[str]):  # noqa: N801 - reads as a function of SQL
 
     type = Uri
     inherit_cache = True
+
+    def __init__(self, uri: InstrumentedAttribute[str] | str) -> None:
+        super().__init__(literal(uri, Uri) if isinstance(uri, str) else uri)
 
 
 @compiles(start)
