@@ -60,6 +60,9 @@ def unseal(folder: Path) -> Sums:
     if lost := sums.keys() ^ files.keys():
         raise damaged(folder, f"'{min(lost)}' is missing, or was added")
     for name, file in files.items():
+        if file.stat().st_size != sums[name][0]:
+            raise damaged(folder, f"'{name}' has another length")
+    for name, file in files.items():
         if _digest(file) != sums[name][2]:
             raise damaged(folder, f"the checksum of '{name}' does not match")
     manifest.unlink()

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, NamedTuple, TypeAlias
 
 import numpy as np
 
-from stylesearch.errors import UsageError
+from stylesearch.errors import UsageError, VectorIndexError
 from stylesearch.records import Changes
 from stylesearch.vectors.base import Allowed, Neighbours, VectorIndex
 from stylesearch.vectors.flat import cut
@@ -128,10 +128,19 @@ class QdrantSearch(VectorIndex):
             wanted = min(k, most)
             for i, query in enumerate(queries if wanted else ()):
                 points = self._candidates(query, wanted, allowed)
-                scores = cosines_of(query, unit_rows(points.vectors, self._dim, "A vector of the index"))
+                scores = cosines_of(query, self._checked(points.vectors))
                 best = np.lexsort((points.ids, -scores))[:wanted]
                 ids[i, : len(best)], cosines[i, : len(best)] = points.ids[best], scores[best]
         return Neighbours(ids, cosines)
+
+    def _checked(self, vectors: np.ndarray) -> np.ndarray:
+        """The engine compares nothing with checksums while it runs."""
+        try:
+            return unit_rows(vectors, self._dim, "A vector")
+        except VectorIndexError as exc:
+            raise VectorIndexError(
+                f"The vector index of kind '{self.kind}' is damaged ({exc}). Rebuild it with: stylesearch rebuild"
+            ) from exc
 
     def _candidates(self, query: np.ndarray, wanted: int, allowed: Allowed) -> Points:
         """All points that may be among the `wanted` best, or, where a graph is walked, those that it led to."""
