@@ -30,6 +30,8 @@ _LEAST_BRANCH = 12  # pictures on average
 # Fewer pictures have no neighbourhoods to keep: their two principal axes say all.
 _LEAST_CHARTED = 40
 
+_HEIGHT = 0.7  # of the map, to its width
+
 _PROBES = 8  # cells that are searched for neighbours
 _LEAST_CANDIDATES = 1_000
 _BLOCK = 1_024  # pictures whose distances are held at once
@@ -57,7 +59,7 @@ def chart(points: np.ndarray) -> dict[str, np.ndarray]:
         points: float32 (N, R), N >= 1: vectors reduced to their principal axes, the largest variance first.
 
     Returns:
-        "positions": float32 (N, 2) in [0, 1]; the longer side of the map takes the whole range.
+        "positions": float32 (N, 2) in [0, 1].
         "families", "branches": uint16 (N,), numbers from 0. A branch is a part of one family.
         "parents": uint16 (B,), the family of each branch.
         "centres": float32 (B, R), the mean of each branch.
@@ -138,10 +140,18 @@ def nearest(
 
 
 def fitted(plane: np.ndarray) -> np.ndarray:
-    """float32 (N, 2) in [0, 1]: the plane moved and scaled, alike along both sides, so that it fills a unit square."""
-    low, high = plane.min(0), plane.max(0)
-    side = float((high - low).max()) or 1.0
-    return np.asarray(np.clip(0.5 + (plane - (low + high) / 2) / side, 0, 1), np.float32)
+    """float32 (N, 2) in [0, 1]: the plane turned so that its larger variance lies across, and spread over a map that is
+    wider than high. Half of it by rank, so that the seas between islands of styles do not take most of the map.
+    """
+    middle = plane - plane.mean(0)
+    _, axes = np.linalg.eigh(middle.T @ middle)
+    turned = middle @ axes[:, ::-1]
+    low, high = turned.min(0), turned.max(0)
+    places = (turned - low) / np.where(high > low, high - low, 1)
+    if len(plane) >= _LEAST_CHARTED:
+        ranks = np.argsort(np.argsort(turned, axis=0, kind="stable"), axis=0) / (len(plane) - 1)
+        places = (places + ranks) / 2
+    return np.asarray(np.where(high > low, 0.5 + (places - 0.5) * (1, _HEIGHT), 0.5), np.float32)
 
 
 def _without_self(rows: np.ndarray, distances: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

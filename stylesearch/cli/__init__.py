@@ -12,6 +12,7 @@ import sys
 import warnings
 
 from stylesearch.cli import (  # each adds its commands to the app
+    atlas,  # noqa: F401
     bench,  # noqa: F401
     catalogue,  # noqa: F401
     collection,  # noqa: F401
