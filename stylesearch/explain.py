@@ -5,18 +5,23 @@ Everything here is a pure function over pictures and an encoder; `Library.explai
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from stylesearch.encoders.base import Encoder
+from stylesearch.errors import UsageError
 from stylesearch.images import Preprocess, fit
 from stylesearch.query import Box
 from stylesearch.traits import Likeness, likeness_of, traits_of
 
 # Shades of a map of even parts differ by rounding and grain alone; below this range of cosines they stay close.
 _LEAST_RANGE = 0.25
+
+_HALF_SHEET, _MARGIN = 1024, 24  # pixels, of a heat map that is written
 
 # From unlike to alike, red, green, blue: black body colours, whose lightness grows evenly, so that they can be told
 # apart by everybody and in print. Five colours of matplotlib's "inferno" (van der Walt and Smith, CC0).
@@ -142,3 +147,31 @@ def heat_over(picture: Image.Image, shades: np.ndarray, box: Box, strength: floa
     layer = picture.copy()
     layer.paste(colours, (left, top))
     return Image.blend(picture, layer, strength)
+
+
+def write_heat(
+    explanation: Explanation, reference: Image.Image, picture: Image.Image, path: str | os.PathLike[str]
+) -> None:
+    """Writes the reference and, right of it, the picture, each with its heat map over it.
+
+    Args:
+        reference, picture: that were compared; mode RGB.
+        path: ".png", ".jpg" or ".webp".
+
+    Raises:
+        UsageError: another kind of file, or a folder that cannot be written.
+    """
+    target = Path(path)
+    if target.suffix.lower() not in (".png", ".jpg", ".jpeg", ".webp"):
+        raise UsageError(f"The heat map '{target}' must end in .png, .jpg or .webp.")
+    sheet = Image.new("RGB", (2 * _HALF_SHEET, _HALF_SHEET), "white")
+    for left, one, heat in ((0, reference, explanation.reference_heat), (_HALF_SHEET, picture, explanation.heat)):
+        scale = (_HALF_SHEET - _MARGIN) / max(one.size)
+        size = (max(1, round(one.width * scale)), max(1, round(one.height * scale)))
+        small = one.resize(size, Image.Resampling.BICUBIC, reducing_gap=3.0)
+        at = (left + (_HALF_SHEET - size[0]) // 2, (_HALF_SHEET - size[1]) // 2)
+        sheet.paste(heat_over(small, explanation.shades(heat), heat.box), at)
+    try:
+        sheet.save(target)
+    except OSError as exc:
+        raise UsageError(f"The heat map '{target}' cannot be written ({exc.strerror or exc}).") from exc

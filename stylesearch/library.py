@@ -375,9 +375,16 @@ class Library:
             ImageError: one of the two cannot be read, or all of its files are gone.
             SpaceMismatchError: the encoder is not the one that filled the library.
         """
-        limits = self._environment.limits
-        pictures = [read_source(source, self.catalog, limits) for source in (reference, asset_id)]
-        return explain(self.encoder, *pictures)
+        return explain(self.encoder, self.read(reference), self.read(asset_id))
+
+    def read(self, source: PictureSource | Crop) -> Image:
+        """The picture that a reference stands for: mode RGB, upright, sRGB.
+
+        Raises:
+            UsageError: no such asset.
+            ImageError: it cannot be read, or all files of the asset are gone.
+        """
+        return read_source(source, self.catalog, self._environment.limits)
 
     def places(self, asset: Asset, limit: int) -> list[tuple[str, bool | None]]:
         """The first paths of an asset, and whether a file lies there now; None where only a server could tell."""

@@ -22,6 +22,7 @@ from stylesearch.cli import (  # each adds its commands to the app
     ingest,  # noqa: F401
     keeping,  # noqa: F401
     page,  # noqa: F401
+    reasons,  # noqa: F401
     spaces,  # noqa: F401
     upkeep,  # noqa: F401
     vectors,  # noqa: F401
