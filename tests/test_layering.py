@@ -33,6 +33,8 @@ LAYERS = [
         "stylesearch.metadata",
         "stylesearch.palette",
         "stylesearch.remote",
+        "stylesearch.running",
+        "stylesearch.disk",
         "stylesearch.spool",
         "stylesearch.thumbnails",
         "stylesearch.decoders",

@@ -31,6 +31,10 @@ _LISTS = ("sizes", "orientations", "colours", "tags", "creators", "licences")
 def show_filters(search: state.Search) -> None:
     """Draws the button that opens the filters, those beside it, and the filters where they are open."""
     _tell_of_nonsense(search)
+    known = tuple(name for name in search.formats if name in FORMATS)
+    if known != search.formats:
+        search = replace(search, formats=known)
+        state.go_to(search)
     active = bool(search.formats) + bool(search.folder) + search.narrowing.count
     label = f"Filters ({active})" if active else "Filters"
     with st.container(horizontal=True, width="content", key="search_tools"):

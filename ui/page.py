@@ -6,11 +6,12 @@ import streamlit as st
 
 from ui import asset_view, atlas_view, library_view, search_view
 from ui.component import ASSETS
+from ui.first_run import show_sample_progress
 
 st.set_page_config("StyleSearch", str(ASSETS / "icon.svg"), layout="wide")
 st.html(ASSETS / "page.css")
 st.logo(str(ASSETS / "logo.svg"), size="large")
-st.navigation(
+chosen = st.navigation(
     [
         st.Page(search_view.show, title="Search", url_path="search", default=True),
         st.Page(asset_view.show, title="Picture", url_path="asset", visibility="hidden"),
@@ -18,4 +19,6 @@ st.navigation(
         st.Page(library_view.show, title="Library", url_path="library"),
     ],
     position="top",
-).run()
+)
+show_sample_progress()
+chosen.run()

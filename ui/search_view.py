@@ -16,10 +16,11 @@ from ui.boards_view import choose_board
 from ui.chosen import Chosen
 from ui.crop import show_crop
 from ui.filters import query_filters, show_filters, without_filters
+from ui.first_run import show_first_run
 from ui.gallery import show_gallery, tile
 from ui.opened import library
 from ui.tray import chips, show_tray, take_tray_event
-from ui.wording import count, how_to_add, verbatim
+from ui.wording import count, verbatim
 
 # A threshold is held against so many candidates for each answer that is shown: scores do not fall quite as cosines do.
 _CANDIDATES = 4
@@ -130,9 +131,7 @@ def _show_all(opened: Library, search: state.Search) -> None:
     elif without_filters(search) != search:
         _say_nothing_found(search)
     else:
-        st.subheader("Nothing here yet")
-        st.markdown("Add a folder of pictures from a terminal. They show up here as they come in.")
-        st.code(how_to_add(opened), language=None)
+        show_first_run(opened)
 
 
 def _say_nothing_found(search: state.Search, sure: float = 0.0) -> None:

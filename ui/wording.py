@@ -26,6 +26,20 @@ _REASONS: dict[ImageReason, str] = {
     "timeout": "Reading it took too long",
 }
 
+_ADVICE: dict[ImageReason, str] = {
+    "empty": "Copy the file again from where it came from.",
+    "not-an-image": "Give it the ending of what it is, or leave it: it is not read again until it changes.",
+    "unsupported": "Save it as PNG, JPEG or TIFF, or install what reads it: `stylesearch formats`",
+    "truncated": "Copy or download it again; the rest is missing.",
+    "damaged": "Restore it from a backup, or open and save it in the program that made it.",
+    "too-large": "Raise the limit, `STYLESEARCH_MAX_PIXELS` or `STYLESEARCH_MAX_BYTES`, or save it smaller.",
+    "unreadable": "Give your user permission to read it.",
+    "missing": "Mend the link, or take it away.",
+    "not-a-file": "Rename the folder, or name it when you index.",
+    "crashed": "Save it in another format; then run with `--retry-failed`.",
+    "timeout": "Save it smaller; then run with `--retry-failed`.",
+}
+
 # By family of encoders, the part of a name before the colon.
 _ENCODERS = {
     "compact": "by a small built-in model of style",
@@ -37,6 +51,27 @@ _ENCODERS = {
 def reason(word: ImageReason) -> str:
     """A refusal's reason for a person."""
     return _REASONS[word]
+
+
+def advice(word: ImageReason) -> str:
+    """What to do about a refused file."""
+    return _ADVICE[word]
+
+
+def duration(seconds: float) -> str:
+    """How long something takes, in the largest unit that says it: "12 seconds", "3 hours"."""
+    for size, unit in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
+        if seconds >= 1.5 * size:
+            return count(round(seconds / size), unit)
+    return count(max(1, round(seconds)), "second")
+
+
+def megabytes(size: int) -> str:
+    """A size on disk: "0.3 MB", "12 MB", "1.5 GB"."""
+    for unit, name in ((1e12, "TB"), (1e9, "GB")):
+        if size >= unit:
+            return f"{size / unit:,.1f} {name}"
+    return f"{size / 1e6:,.0f} MB" if size >= 1e7 else f"{size / 1e6:,.1f} MB"
 
 
 def refused_upload(name: str, error: ImageError) -> str:

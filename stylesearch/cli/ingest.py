@@ -120,6 +120,7 @@ def index(
     Left out are hidden files and folders, folders marked as caches (CACHEDIR.TAG), and links to folders, unless they
     are named themselves. What --include and --exclude leave out stays in the library as it is.
     """
+    from indexer.announce import announced
     from indexer.cluster.run import Cluster, index_on_cluster
     from indexer.forecast import forecast
     from indexer.interrupt import stop_on_interrupt
@@ -168,7 +169,7 @@ def index(
             run = partial(index_on_cluster, Cluster.parse(cluster, encoders, gpus), opened.settings.catalog)
 
         def once(roots: Sequence[str], sources: Sequence[Source] = (), gone: Sequence[str] = ()) -> Report:
-            with indexing_bar(hidden=as_json) as show:
+            with indexing_bar(hidden=as_json) as show, announced(opened.folder, show) as tell:
                 report = run(
                     opened.catalog,
                     encoder,
@@ -182,7 +183,7 @@ def index(
                     reread_metadata=reread_metadata,
                     rehash=rehash,
                     pages=pages,
-                    progress=show,
+                    progress=tell,
                     stop=stop,
                 )
             report.gone += sum(opened.catalog.forget(uri) for uri in gone)
