@@ -17,6 +17,7 @@ from indexer.bagit import ManifestWriter, read_manifest
 from indexer.decode import Hashed, hash_file
 from stylesearch.catalog import Catalog
 from stylesearch.errors import UsageError
+from stylesearch.export import spare_originals
 from stylesearch.files import is_remote, part_of
 from stylesearch.records import FileStat, Refusal, divide_uri, path_of_uri, printable, uri_of_path
 from stylesearch.settings import Settings
@@ -116,12 +117,15 @@ def verify(
         stop: once it is set, nothing further is read.
 
     Raises:
-        UsageError: the library knows nothing at the root, or a manifest cannot be read or written.
+        UsageError: the library knows nothing at the root, a manifest cannot be read or written, or would replace an
+            original.
         CatalogError: the catalog refused.
     """
     total = catalog.count_at(root)
     if root is not None and not total and manifest is None:
         raise UsageError(f"The library knows no file at '{printable(path_of_uri(root))}'.")
+    if write_manifest is not None:
+        spare_originals(catalog, write_manifest)
     check = _Check(catalog, tell, stop or threading.Event(), settings)
     base = _base(root, write_manifest or manifest)
     expected = _of_library(catalog, root) if manifest is None else check.listed(manifest, base)

@@ -15,7 +15,9 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
+from stylesearch.catalog import Catalog
 from stylesearch.errors import MissingDependencyError, UsageError
+from stylesearch.files import uri_of
 from stylesearch.metadata import xmp_sidecar
 from stylesearch.palette import hex_of
 from stylesearch.records import Details, printable
@@ -53,6 +55,13 @@ _LONGEST_NAME = 255  # bytes, of a file
 
 # What a sidecar can hold beside tags.
 _SAID = ("title", "description", "creators", "rights", "licence", "date", "source_type", "generation")
+
+
+def spare_originals(catalog: Catalog, target: str | os.PathLike[str]) -> None:
+    """Raises UsageError where writing this file would replace a picture, or an archive of pictures, of the library."""
+    for path in (os.fspath(target), os.path.realpath(target)):
+        if not Path(path).is_dir() and catalog.has_any(uri_of(path)):
+            raise UsageError(f"'{printable(path)}' is one of the originals of the library. Write to another file.")
 
 
 def as_record(details: Details) -> dict[str, Any]:
@@ -126,8 +135,10 @@ def export_sidecars(
         how many files were written, and how many were there and left as they are.
 
     Raises:
-        UsageError: the folder cannot be written.
+        UsageError: the folder cannot be written, or is the root of the disk, where they would lie beside the pictures.
     """
+    if Path(folder).resolve() == Path(Path(folder).resolve().anchor):
+        raise UsageError(f"Sidecars below '{folder}' would lie beside the pictures. Name a folder of their own.")
     written = left = 0
     for item in details:
         if not (item.tags or any(getattr(item.metadata, name) for name in _SAID)):
@@ -207,6 +218,7 @@ def _write_parquet(rows: Iterator[dict[str, Any]], file: IO[bytes]) -> int:
 
 @contextmanager
 def in_one_step(target: Path, *, parents: bool = False) -> Iterator[IO[bytes]]:
+    """A file that takes its place once it is complete. Raises UsageError where it cannot be written."""
     """A file to write, which takes its place once all of it is there.
 
     Raises:

@@ -13,6 +13,7 @@ from typing import IO, Literal, NamedTuple, TypeAlias
 from PIL import Image, ImageDraw, ImageFont
 
 from stylesearch.errors import UsageError
+from stylesearch.export import in_one_step
 from stylesearch.images import read_image
 from stylesearch.records import Asset, Hit, printable
 
@@ -67,10 +68,8 @@ def contact_sheet(
     for position, (image, caption, framed) in enumerate(tiles):
         row, column = divmod(position, columns)
         _draw_tile(sheet, image, caption, framed, GAP + column * (TILE + GAP), GAP + row * (TILE + CAPTION + GAP))
-    try:
-        sheet.save(target)
-    except OSError as exc:
-        raise UsageError(f"The contact sheet '{target}' cannot be written ({exc.strerror or exc}).") from exc
+    with in_one_step(target) as file:  # whoever else has a link to the old file keeps that
+        sheet.save(file, Image.registered_extensions()[target.suffix.lower()])
 
 
 @lru_cache(maxsize=16)

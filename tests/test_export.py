@@ -5,16 +5,20 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from described import described_library, names
-from pictures import draw
+from pictures import draw, encode
+from typer.testing import CliRunner
 
 from stylesearch import Filters, Library, tagging
 from stylesearch import export as module
+from stylesearch.cli import app
 from stylesearch.errors import UsageError
 from stylesearch.export import COLUMNS, export_sidecars, sidecar_path
 from stylesearch.metadata import read_metadata
@@ -174,3 +178,35 @@ def test_tables_that_cannot_be_read(library: Library, tmp_path: Path, content: b
         (tmp_path / "a.csv").write_bytes(content)
     with pytest.raises(UsageError, match=message):
         library.import_tags(tmp_path / "a.csv")
+
+
+def test_nothing_is_written_over_an_original(tmp_path: Path) -> None:
+    table = pa.table({"image": [{"bytes": encode(draw(3), "PNG")}]})
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    pq.write_table(table, pictures / "rows.parquet")
+    (pictures / "a.png").write_bytes(encode(draw(1), "PNG"))
+    (tmp_path / "link.csv").symlink_to(pictures / "a.png")
+    before = {path: path.read_bytes() for path in pictures.iterdir()}
+    arguments = ["-l", str(tmp_path / "library")]
+    runner = CliRunner()
+    assert (
+        runner.invoke(app, ["init", str(tmp_path / "library"), "--encoder", "descriptors:lab-gradient"]).exit_code == 0
+    )
+    assert runner.invoke(app, ["index", str(pictures), *arguments]).exit_code == 0
+    for command in (
+        ["export", f"{pictures}/rows.parquet"],
+        ["export", f"{tmp_path}/link.csv"],
+        ["verify", "--write-manifest", f"{pictures}/a.png"],
+        ["search", "id:1", "--sheet", f"{pictures}/a.png"],
+        ["export", "/", "--xmp", "--overwrite"],
+    ):
+        result = runner.invoke(app, [*command, *arguments])
+        assert result.exit_code == 2 and re.search("one of the originals|beside the pictures", result.output), (
+            result.output
+        )
+    hard = tmp_path / "sheet.png"
+    hard.hardlink_to(pictures / "a.png")  # a name that the library does not know
+    assert runner.invoke(app, ["search", "id:1", "--sheet", str(hard), *arguments]).exit_code == 0
+    assert hard.read_bytes() != before[pictures / "a.png"]
+    assert {path: path.read_bytes() for path in pictures.iterdir()} == before

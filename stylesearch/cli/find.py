@@ -81,6 +81,7 @@ def search(
     as_json: JsonOption = False,
 ) -> None:
     """Find the pictures that share the style of the references."""
+    from stylesearch.export import spare_originals
     from stylesearch.library import Library
     from stylesearch.query import Query
     from stylesearch.sheets import contact_sheet
@@ -96,6 +97,8 @@ def search(
         **filters_of(path, format, tag, creator, licence, date, software, generated),
     )
     with Library.open(library) as opened:
+        if sheet is not None:
+            spare_originals(opened.catalog, sheet)
         hits = opened.search(query, space=space, min_score=min_score)
         if sheet is not None:
             shown = [reference for reference in references or () if not reference.startswith("id:")]
