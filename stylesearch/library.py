@@ -21,6 +21,7 @@ from stylesearch.boards import BoardExport
 from stylesearch.calibration import Calibration, calibrate
 from stylesearch.catalog import Boards, Catalog, FacetCounts, SavedSearches, absolute_url, sqlite_url
 from stylesearch.charting import AtlasStore, Progress
+from stylesearch.disk import DiskUse, disk_use
 from stylesearch.duplicates import (
     DISTANCE,
     LEAST_COSINE,
@@ -41,8 +42,9 @@ from stylesearch.folding import fold
 from stylesearch.images import thumbnail as thumbnail_of
 from stylesearch.metadata.text import KEYWORD, MOST_KEYWORDS, lines
 from stylesearch.query import Crop, Filters, PictureSource, Query
-from stylesearch.records import Asset, Counts, Details, Hit, Refusal, Space, printable
+from stylesearch.records import Asset, Counts, Details, Hit, Refusal, Run, Space, printable
 from stylesearch.references import LoadedReference, read_asset, read_source
+from stylesearch.running import RunningIndex, read_running
 from stylesearch.search import combine, to_hits
 from stylesearch.settings import LIBRARY_FILE, IndexKind, LibrarySettings, Settings
 from stylesearch.spaces import SearchSpace
@@ -375,9 +377,16 @@ class Library:
             ImageError: one of the two cannot be read, or all of its files are gone.
             SpaceMismatchError: the encoder is not the one that filled the library.
         """
-        limits = self._environment.limits
-        pictures = [read_source(source, self.catalog, limits) for source in (reference, asset_id)]
-        return explain(self.encoder, *pictures)
+        return explain(self.encoder, self.read(reference), self.read(asset_id))
+
+    def read(self, source: PictureSource | Crop) -> Image:
+        """The picture that a reference stands for: mode RGB, upright, sRGB.
+
+        Raises:
+            UsageError: no such asset.
+            ImageError: it cannot be read, or all files of the asset are gone.
+        """
+        return read_source(source, self.catalog, self._environment.limits)
 
     def places(self, asset: Asset, limit: int) -> list[tuple[str, bool | None]]:
         """The first paths of an asset, and whether a file lies there now; None where only a server could tell."""
@@ -636,6 +645,22 @@ class Library:
         """
         return self.catalog.forget(uri_of(path).rstrip("/") or "/")
 
-    def refusals(self) -> list[Refusal]:
-        """Every file that could not be used, with its reason."""
-        return self.catalog.refusals()
+    def refusals(self, limit: int | None = None) -> list[Refusal]:
+        """The files that could not be used, with their reasons, by path; at most so many, or all."""
+        return self.catalog.refusals(limit)
+
+    def running(self) -> RunningIndex | None:
+        """How far a run of the indexer has come that goes on now, in whatever process."""
+        return read_running(self.folder)
+
+    def last_run(self) -> Run | None:
+        """The latest run of the indexer that came to its end."""
+        return self.catalog.last_run()
+
+    def filled_spaces(self) -> list[tuple[Space, int]]:
+        """The spaces of the library, that of searches first, and how many vectors each has."""
+        return [(space, self.catalog.vector_count(self.searching(space.name).id)) for space in self.spaces]
+
+    def disk_use(self) -> DiskUse:
+        """What the library takes on disk."""
+        return disk_use(self.folder)
