@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import base64
-from typing import Any
+import threading
+from typing import Any, cast
 
 import streamlit as st
 
@@ -30,6 +31,8 @@ AGAINST = "against"  # in the address: the reference that the picture is compare
 _MOST_PLACES = 50
 _NEIGHBOURS = 24
 _LONGEST_TAG = 200
+_REMEMBERED = 32  # explanations, of about 30 kB each
+_one_at_a_time = threading.Lock()  # two pictures at the cap take 1.2 GB while they are compared
 
 _asset = component("asset", "zoom")
 
@@ -54,7 +57,7 @@ def show() -> None:
             **_known(opened, details),
             "references": references,
             "reference": None if reference is None else _compared(opened, reference, references[0]["name"]),
-            "why": None if reference is None else st.session_state.get(_why_key(asset.id, reference)),
+            "why": None if reference is None else _explained().get(_pair(asset.id, reference)),
             "neighbours": _neighbours(opened, asset),
             "searching": search.looking,
             "notices": state.notices(),
@@ -182,12 +185,16 @@ def _explain(details: Details) -> None:
         return
     why: dict[str, Any]
     try:
-        why = why_of(library().explain(_source(reference), details.asset.id), reference.box)
+        with _one_at_a_time:
+            why = why_of(library().explain(_source(reference), details.asset.id), reference.box)
     except ImageError:
         why = {"problem": "The file of one of the two pictures is not there now, so they cannot be compared."}
     except StyleSearchError as exc:
         why = {"problem": str(exc)}
-    st.session_state[_why_key(details.asset.id, reference)] = why
+    known = _explained()
+    known[_pair(details.asset.id, reference)] = why
+    while len(known) > _REMEMBERED:
+        del known[next(iter(known))]
 
 
 def _source(reference: Chosen) -> PictureSource | Crop:
@@ -195,5 +202,10 @@ def _source(reference: Chosen) -> PictureSource | Crop:
     return source if reference.box is None else Crop(source, reference.box)
 
 
-def _why_key(asset_id: int, reference: Chosen) -> str:
-    return f"why {asset_id} {reference._replace(weight=1.0)}"
+def _explained() -> dict[str, dict[str, Any]]:
+    """The explanations of this visit, by `_pair`."""
+    return cast("dict[str, dict[str, Any]]", st.session_state.setdefault(state.EXPLAINED, {}))
+
+
+def _pair(asset_id: int, reference: Chosen) -> str:
+    return f"{asset_id} {reference._replace(weight=1.0)}"

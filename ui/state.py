@@ -36,6 +36,7 @@ _CROPPED = "cropped"
 _LAST_SEARCH = "last_search"
 _AWAY = "away"
 _STEPS = "steps"
+EXPLAINED = "explained"
 
 # Keys of widgets and components.
 TRAY = "tray"
