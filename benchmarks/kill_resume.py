@@ -4,14 +4,15 @@
     python -m benchmarks.kill_resume --files 2000 --kills 50 --postgres
 
 Each kill hits the main process, a worker or, with `--postgres`, the database server. Prints one line for
-each kill and a verdict; exits with 1 where the two libraries differ in any asset, location, vector, thumbnail, refusal
-or answer of a search.
+each kill and a verdict; exits with 1 where the two libraries differ in any asset, location, vector, thumbnail,
+metadata, tag, palette, refusal or answer of a search.
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
+import json
 import os
 import random
 import signal
@@ -25,6 +26,7 @@ from pathlib import Path
 from benchmarks.drawn import draw_files, write_bad_files
 from benchmarks.postgres import Server
 from indexer.run import index
+from stylesearch.export import as_record
 from stylesearch.library import Library
 from stylesearch.query import Query
 from stylesearch.records import printable
@@ -117,10 +119,11 @@ def contents(folder: Path) -> list[tuple[object, ...]]:
             after = assets[-1].id
             ids, block = library.catalog.vectors(space_id, [asset.id for asset in assets])
             by_id = dict(zip(ids.tolist(), block, strict=True))
-            for asset in assets:
+            for details in library.catalog.details([asset.id for asset in assets]).values():
+                asset, known = details.asset, as_record(details) | {"id": None}
                 small = hashlib.sha256(library.thumbnail(asset).read_bytes()).hexdigest()
                 vector = by_id[asset.id].tobytes()
-                rows.append((asset.sha256, asset.size, asset.width, asset.height, asset.paths, vector, small))
+                rows.append((asset.sha256, json.dumps(known, sort_keys=True), vector, small))
         rows.append((library.catalog.counts(),))
     return sorted(rows[:-1]) + rows[-1:]
 
