@@ -8,10 +8,12 @@ everything is walked again from time to time, and whenever more has changed than
 from __future__ import annotations
 
 import os
+import stat
 import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -101,11 +103,11 @@ class Watcher(FileSystemEventHandler):
 
     def _start(self) -> None:
         self._observer = Observer()
+        self._there = self._folders_there()
         before = set(threading.enumerate())
         try:
-            for folder in self._folders:
-                if Path(folder).is_dir():  # one that is away is walked once it is back
-                    self._observer.schedule(self, folder, recursive=True)
+            for folder in self._there:
+                self._observer.schedule(self, folder, recursive=True)
             self._observer.start()
         except OSError as exc:
             raise StyleSearchError(
@@ -118,9 +120,20 @@ class Watcher(FileSystemEventHandler):
         self._observer.stop()
         self._observer.join()
 
+    def _folders_there(self) -> dict[str, tuple[int, int]]:
+        """Device and inode of each folder that is there: a disk that is mounted is another folder of the same name."""
+        found = {}
+        for folder in self._folders:
+            with suppress(OSError):
+                status = os.stat(folder)  # noqa: PTH116
+                if stat.S_ISDIR(status.st_mode):
+                    found[folder] = status.st_dev, status.st_ino
+        return found
+
     def _start_again_if_deaf(self) -> None:
-        # An observer whose thread has met an error of its own goes on without a word, and without events.
-        if all(thread.is_alive() for thread in self._threads):
+        # An observer whose thread has met an error of its own goes on without a word, and without events; and so does
+        # one whose folder went away or came back.
+        if all(thread.is_alive() for thread in self._threads) and self._folders_there() == self._there:
             return
         self._end()
         self._start()

@@ -135,14 +135,22 @@ def test_mass_of_changes_is_walked(bench: Bench, monkeypatch: pytest.MonkeyPatch
     assert -1 in done
 
 
-def test_folder_that_is_taken_away_loses_nothing(bench: Bench) -> None:
+def test_folder_that_is_taken_away_loses_nothing_and_is_followed_once_it_is_back(bench: Bench) -> None:
     bench.draw("a.png")
     bench.index()
-    with following(bench) as done:
-        bench.pictures.rename(bench.folder / "elsewhere")
+    away = bench.folder / "elsewhere"
+    with following(bench):
+        bench.pictures.rename(away)
+        until(lambda: bench.catalog.counts().missing == 1, "the disk that is away")
+        bench.pictures.mkdir()  # the mount point
         time.sleep(4 * QUIET)
-        assert not done
-    assert bench.catalog.counts().locations == 1
+        assert (bench.catalog.counts().missing, bench.catalog.counts().locations) == (1, 1)
+        bench.pictures.rmdir()
+        away.rename(bench.pictures)
+        until(lambda: bench.catalog.counts().missing == 0, "the disk that is back")
+        time.sleep(4 * QUIET)
+        bench.draw("b.png", first=2)
+        until(lambda: set(bench.located()) == {"a.png", "b.png"}, "what is written there afterwards")
 
 
 def test_everything_is_walked_from_time_to_time(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
