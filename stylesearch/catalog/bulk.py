@@ -4,18 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection, func, insert, select
 
-from stylesearch.catalog.tables import Base
+from stylesearch.catalog.tables import AssetRow, Base, TermRow
 
-_FEW = 8  # rows; to begin and end a COPY takes as long as to insert so many
+FEW_ROWS = 8  # rows; to begin and end a COPY takes as long as to insert so many
+
+
+def insert_with_ids(
+    connection: Connection, table: type[AssetRow | TermRow], rows: Sequence[Mapping[str, object]]
+) -> list[int]:
+    """Adds rows, as `insert_rows` does, to a table that counts its ids up; returns those of the new rows."""
+    if not rows:
+        return []
+    if connection.dialect.name == "sqlite":
+        added = insert(table).returning(table.id, sort_by_parameter_order=True)
+        return list(connection.scalars(added, rows))
+    drawn = func.nextval(func.pg_get_serial_sequence(table.__tablename__, "id"))
+    numbers = func.generate_series(1, len(rows)).table_valued("number")
+    ids = list(connection.scalars(select(drawn).select_from(numbers)))
+    insert_rows(connection, table, [{**row, "id": number} for row, number in zip(rows, ids, strict=True)])
+    return ids
 
 
 def insert_rows(connection: Connection, table: type[Base], rows: Sequence[Mapping[str, object]]) -> None:
     """Adds rows, which all have the same columns and are not there yet."""
     if not rows:
         return
-    if connection.dialect.name == "sqlite" or len(rows) <= _FEW:
+    if connection.dialect.name == "sqlite" or len(rows) <= FEW_ROWS:
         connection.execute(insert(table), rows)
         return
     columns = list(rows[0])

@@ -8,10 +8,10 @@ from itertools import groupby
 from typing import Any, NamedTuple, cast
 
 import numpy as np
-from sqlalchemy import Connection, Row, delete, insert, select
+from sqlalchemy import Connection, Row, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from stylesearch.catalog.bulk import insert_rows
+from stylesearch.catalog.bulk import insert_rows, insert_with_ids
 from stylesearch.catalog.selection import chunks
 from stylesearch.catalog.tables import AppearanceRow, AssetTermRow, Base, MetadataRow, TermRow
 from stylesearch.catalog.terms import CREATOR, LICENCE, LONGEST, SOFTWARE, TAG, folded
@@ -50,7 +50,7 @@ def describe(connection: Connection, files: Iterable[IndexedFile], asset_ids: Ma
     insert_rows(connection, AppearanceRow, appearances)
     insert_rows(connection, MetadataRow, metadata)
     terms = [term for asset_id, found in said.items() if found is not None for term in _terms_of(asset_id, found)]
-    add_terms(connection, terms, "file")
+    insert_rows(connection, AssetTermRow, _links(connection, terms, "file"))
     after = _said(connection, list(before))
     return fresh.keys() - {asset_id for asset_id, said in before.items() if after.get(asset_id) == said}
 
@@ -72,12 +72,14 @@ def _said(connection: Connection, ids: Sequence[int]) -> dict[int, tuple[object,
 
 def add_terms(connection: Connection, terms: Sequence[Term], source: TagSource) -> None:
     """Gives assets terms that they may have already."""
+    if links := _links(connection, terms, source):
+        connection.execute(_insert(connection, AssetTermRow).on_conflict_do_nothing(), links)
+
+
+def _links(connection: Connection, terms: Sequence[Term], source: TagSource) -> list[dict[str, object]]:
     ids = _term_ids(connection, {(term.kind, term.name[:LONGEST]) for term in terms})
-    rows = {(term.asset_id, ids[term.kind, term.name[:LONGEST]]) for term in terms}
-    if rows:
-        statement = _insert(connection, AssetTermRow).on_conflict_do_nothing()
-        columns = [{"asset_id": asset_id, "term_id": term_id, "source": source} for asset_id, term_id in sorted(rows)]
-        connection.execute(statement, columns)
+    rows = sorted({(term.asset_id, ids[term.kind, term.name[:LONGEST]]) for term in terms})
+    return [{"asset_id": asset_id, "term_id": term_id, "source": source} for asset_id, term_id in rows]
 
 
 def remove_tags(connection: Connection, asset_ids: Sequence[int], names: Sequence[str]) -> None:
@@ -185,9 +187,8 @@ def _term_ids(connection: Connection, names: Collection[tuple[str, str]]) -> dic
     rows = [
         {"kind": kind, "name": name, "folded": folded(name)} for kind, name in sorted(names) if (kind, name) not in ids
     ]
-    if rows:
-        added = connection.execute(insert(TermRow).returning(*columns), rows)
-        ids.update(((kind, name), term_id) for kind, name, term_id in added)
+    added = insert_with_ids(connection, TermRow, rows)
+    ids.update(((row["kind"], row["name"]), term_id) for row, term_id in zip(rows, added, strict=True))
     return ids
 
 

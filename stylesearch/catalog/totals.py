@@ -10,16 +10,15 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, case, delete, exists, func, insert, not_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, case, delete, func, insert, not_, select, update
 
 from stylesearch.catalog.selection import chunks, is_described
-from stylesearch.catalog.tables import AssetTermRow, CounterRow, LocationRow, RefusalRow, TermRow
+from stylesearch.catalog.tables import AppearanceRow, AssetTermRow, CounterRow, LocationRow, RefusalRow, TermRow
 from stylesearch.catalog.terms import TAG
 from stylesearch.records import APPEARANCE_VERSION, Counts
 
-_OF_LOCATIONS = ("locations", "gone", "missing")
-_OF_ASSETS = ("assets", "undescribed", "tagged")
-_NAMES = (*_OF_LOCATIONS, *_OF_ASSETS, "refused")
+_OF_ASSETS = ("locations", "gone", "missing", "assets", "undescribed", "tagged")
+_NAMES = (*_OF_ASSETS, "refused")
 
 # The version is a part of the names: where another one works out what pictures look like, all are counted again.
 _ROWS = {name: f"{name} {APPEARANCE_VERSION}" for name in _NAMES}
@@ -95,24 +94,32 @@ def _tally(connection: Connection, asset_ids: Sequence[int] | None) -> Counter[s
     tally: Counter[str] = Counter()
     for some in [None] if asset_ids is None else chunks(asset_ids):
         of_some = () if some is None else (LocationRow.asset_id.in_(some),)
-        for names, query in ((_OF_LOCATIONS, _locations(of_some)), (_OF_ASSETS, _assets(of_some))):
-            tally.update(dict(zip(names, connection.execute(query).one(), strict=True)))
+        counts = connection.execute(_PLACED.where(*of_some)).one()
+        tagged = connection.scalars(_TAGGED.where(*of_some)).one()
+        tally.update(dict(zip(_OF_ASSETS, (*counts, tagged), strict=True)))
     return tally
-
-
-def _locations(of_some: Sequence[ColumnElement[bool]]) -> Select[*tuple[int, ...]]:
-    missing = and_(LocationRow.present, LocationRow.missing_since.is_not(None))
-    conditions = and_(LocationRow.present), not_(LocationRow.present), missing
-    return select(*map(_how_many, conditions)).where(*of_some)
-
-
-def _assets(of_some: Sequence[ColumnElement[bool]]) -> Select[*tuple[int, ...]]:
-    present = select(LocationRow.asset_id).where(LocationRow.present, *of_some).distinct().subquery()
-    of_asset = AssetTermRow.asset_id == present.c.asset_id, AssetTermRow.term_id == TermRow.id
-    tagged = exists().where(*of_asset, TermRow.kind == TAG)
-    undescribed = not_(exists().where(is_described(present.c.asset_id)))
-    return select(func.count(), _how_many(undescribed), _how_many(tagged)).select_from(present)
 
 
 def _how_many(condition: ColumnElement[bool]) -> ColumnElement[int]:
     return func.count(case((condition, 1)))
+
+
+def _different(condition: ColumnElement[bool]) -> ColumnElement[int]:
+    return func.count(case((condition, LocationRow.asset_id)).distinct())
+
+
+_PRESENT = and_(LocationRow.present)
+_PLACED = select(
+    _how_many(_PRESENT),
+    _how_many(not_(LocationRow.present)),
+    _how_many(and_(LocationRow.present, LocationRow.missing_since.is_not(None))),
+    _different(_PRESENT),
+    _different(and_(LocationRow.present, AppearanceRow.asset_id.is_(None))),
+).outerjoin(AppearanceRow, is_described(LocationRow.asset_id))
+# Not with a condition on the kind: PostgreSQL, until it knows its tables, would go through every tag there is.
+_TAGGED = (
+    select(_different(TermRow.kind == TAG))
+    .join(AssetTermRow, AssetTermRow.asset_id == LocationRow.asset_id)
+    .join(TermRow, TermRow.id == AssetTermRow.term_id)
+    .where(LocationRow.present)
+)

@@ -20,7 +20,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 from stylesearch.catalog import totals
-from stylesearch.catalog.bulk import insert_rows
+from stylesearch.catalog.bulk import insert_rows, insert_with_ids
 from stylesearch.catalog.describing import describe
 from stylesearch.catalog.numbering import last_number, settle, take_numbers, tell_again
 from stylesearch.catalog.scanning import see_again, unseen_lately
@@ -118,9 +118,7 @@ def _add_assets(connection: Connection, files: Iterable[IndexedFile]) -> dict[st
         for sha256, file in by_hash.items()
         if sha256 not in ids and file.format
     ]
-    if rows:
-        added = connection.execute(insert(AssetRow).returning(AssetRow.sha256, AssetRow.id), rows)
-        ids.update((sha256, asset_id) for sha256, asset_id in added)
+    ids.update(zip((str(row["sha256"]) for row in rows), insert_with_ids(connection, AssetRow, rows), strict=True))
     looked_into = [
         {"of": ids[sha256], "found": " ".join(file.parts)}
         for sha256, file in by_hash.items()
