@@ -15,6 +15,7 @@ from stylesearch.settings import Settings
 from ui.atlas_routes import atlas_routes
 from ui.opened import open_library
 from ui.pictures import picture_routes
+from ui.sign_in import guarded
 from ui.tiles import tile_routes
 from ui.wording import report
 
@@ -28,4 +29,4 @@ routes = [
     *atlas_routes(library),
     *tile_routes(library, Settings.from_environment().tile_bytes),
 ]
-app = st.App(Path(__file__).with_name("page.py"), routes=routes, on_script_error=report)
+app = st.App(Path(__file__).with_name("page.py"), routes=guarded(routes), on_script_error=report)

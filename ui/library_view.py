@@ -10,6 +10,7 @@ from stylesearch.records import Run, path_of_uri, printable
 from stylesearch.running import RunningIndex
 from ui import state
 from ui.opened import library
+from ui.sign_in import show_visitor
 from ui.wording import advice, count, duration, encoder, how_to_add, megabytes, reason, verbatim
 
 _SECONDS = 3  # between two looks at a library that may be growing
@@ -21,6 +22,7 @@ def show() -> None:
     """Draws the view."""
     state.leave_search()
     with st.container(key="library"):
+        show_visitor()
         _show_totals()
         st.subheader("Add pictures", anchor=False)
         st.markdown("In a terminal. Name a folder or single files; what is here already is not read again.")

@@ -7,10 +7,12 @@ import streamlit as st
 from ui import asset_view, atlas_view, library_view, search_view
 from ui.component import ASSETS
 from ui.first_run import show_sample_progress
+from ui.sign_in import require_sign_in
 
 st.set_page_config("StyleSearch", str(ASSETS / "icon.svg"), layout="wide")
 st.html(ASSETS / "page.css")
 st.logo(str(ASSETS / "logo.svg"), size="large")
+require_sign_in()
 chosen = st.navigation(
     [
         st.Page(search_view.show, title="Search", url_path="search", default=True),

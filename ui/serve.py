@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
@@ -14,6 +15,7 @@ from pathlib import Path
 from types import FrameType
 
 from stylesearch.errors import UsageError
+from ui.sign_in_file import sign_in_file
 
 MAX_UPLOAD_MB = 50  # a reference picture; the page says so before it sends a larger file
 _HERE = Path(__file__).parent
@@ -32,7 +34,8 @@ def serve(folder: Path, *, host: str = "127.0.0.1", port: int, open_browser: boo
         Exit status of the server; 0 where Ctrl+C or SIGTERM ended it.
 
     Raises:
-        UsageError: the port is taken, or the address is none of this machine.
+        UsageError: the port is taken, the address is none of this machine, or `sign-in.toml` is incomplete.
+        MissingDependencyError: people are to sign in, and Authlib is not installed.
     """
     _check_free(host, port)
     # A session of its own: Ctrl+C in a terminal would reach the server a second time and cut its clean-up short.
@@ -75,6 +78,10 @@ def _command(folder: Path, host: str, port: int) -> list[str]:
     command = [sys.executable, "-m", "streamlit", "run", str(_HERE / "app.py")]
     command += [f"--{name}={value}" for name, value in settings.items()]
     command += [f"--server.allowedHosts={name}" for name in hosts]
+    if (signing_in := sign_in_file(folder)) is not None:
+        command.append(f"--secrets.files={signing_in}")
+    else:
+        command.append(f"--secrets.files={os.devnull}")  # those of other programs mean nothing here
     return [*command, "--", str(folder)]
 
 
