@@ -1,16 +1,20 @@
 """What vector indexes cost and find at a size: building, file, opening, memory, time of a query, recall.
 
     python -m benchmarks.vectors --counts 1000000
-    python -m benchmarks.vectors --counts 1000000 --index faiss:ivf-pq --no-library
+    python -m benchmarks.vectors --counts 1000000 --index faiss:ivf-pq faiss:int8 qdrant --no-library
     python -m benchmarks.vectors --counts 10000 30000 100000 300000 1000000 3000000 --no-library --no-qdrant \
         --plot docs/images/vectors.svg --json vectors.json
 
 Vectors are drawn by `benchmarks.clustered`, queries with them and then left out. All sides answer the same queries in
-turn. Recall counts answers as near as the tenth of exact search, so that a tie is no loss. Filters keep assets at
-random.
-Opening and memory are those of fresh processes; memory counts the pages of mapped files that
-searches came near, which the system drops where memory is short (Linux).
-A million vectors in a library take about a quarter of an hour to write to its catalog.
+turn; `Library.search` is given their vectors, and searches with the first index named. Recall counts answers as near
+as the tenth of exact search, so that a tie is no loss. Filters keep assets at random; engines that filter by themselves
+are also asked for one word that so many assets have ("by payload").
+
+Opening and memory are those of fresh processes (Linux). "MB" is all that a process has grown by after 500 searches:
+what it has allocated ("own MB") and the pages of mapped files that searches came near, which the system shares between
+processes and drops where memory is short. "MB / codes" holds it against codes of one byte a number: that is what
+searches need at hand. The vectors themselves are mapped, too, and only those of candidates are touched; an index that
+was just built holds them in memory until it is opened again.
 """
 
 from __future__ import annotations
@@ -19,10 +23,12 @@ import argparse
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from rich.console import Console
@@ -35,14 +41,18 @@ from benchmarks.speed.result import Part, Result, Row
 from benchmarks.speed.search import fill_library, interleaved
 from stylesearch.library import Library
 from stylesearch.query import Query
-from stylesearch.records import Changes
-from stylesearch.vectors import new_index, open_index
-from stylesearch.vectors.base import VectorIndex
+from stylesearch.records import Changes, Facts
+from stylesearch.vectors import Allowed, VectorIndex, index_files, index_place, new_index, open_index
+from stylesearch.vectors.base import Condition
 from stylesearch.vectors.exact import ExactIndex
 from stylesearch.vectors.faiss_index import FaissIndex
 from stylesearch.vectors.qdrant_search import BUILD, LINKS, OVERSAMPLING, WALK
+from stylesearch.vectors.table import VectorTable
 
 Search = Callable[[np.ndarray], object]
+
+# Share of the vectors that is kept, int64 ids that are (None: all), and the tenth cosine of exact search, (Q,).
+Case: TypeAlias = tuple[float, np.ndarray | None, np.ndarray]
 
 K = 10
 QUERIES = 200
@@ -54,7 +64,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--counts", type=int, nargs="+", default=[100_000])
     parser.add_argument("--dim", type=int, default=384)
-    parser.add_argument("--index", default="faiss", help="As of stylesearch init.")
+    parser.add_argument("--index", nargs="+", default=["faiss"], help="Engines, as of stylesearch init.")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--no-library", action="store_true", help="Leave Library.search out.")
     parser.add_argument("--no-qdrant", action="store_true", help="Leave raw qdrant-edge out.")
@@ -67,71 +77,113 @@ def main() -> None:
         part = measure(count, given.dim, given.index, given.seed, not given.no_library, not given.no_qdrant)
         parts.append(part)
         Result(machine(), versions(), commit(), (part,)).print(console)
-    if given.json:
-        given.json.write_text(Result(machine(), versions(), commit(), tuple(parts)).to_json(), encoding="utf-8")
+        if given.json:  # after each size: the last one may ask too much of the machine
+            given.json.write_text(Result(machine(), versions(), commit(), tuple(parts)).to_json(), encoding="utf-8")
     if given.plot:
         plot(given.counts, parts, given.plot)
 
 
-def measure(count: int, dim: int, kind: str, seed: int, library: bool, qdrant: bool) -> Part:
+def measure(count: int, dim: int, kinds: Sequence[str], seed: int, library: bool, qdrant: bool) -> Part:
     """One size.
 
     Args:
         count, dim: of the vectors.
-        kind: engine, as `IndexChoice.parse` takes it.
+        kinds: engines, as `IndexChoice.parse` takes them.
         seed: for what is drawn.
         library, qdrant: whether to measure `Library.search` and raw qdrant-edge too.
     """
+    vectors, queries = _drawn(count, dim, seed)
+    reference = ExactIndex(dim)
+    reference._table = VectorTable(np.arange(count), vectors, count, 1, "")  # a copy would take as much again
     rng = np.random.default_rng(seed)
-    drawn = clustered_vectors(rng, count + QUERIES, dim)
-    # Of what the catalog keeps: float16.
-    vectors, queries = drawn[:count].astype(np.float16).astype(np.float32), np.ascontiguousarray(drawn[count:])
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    with tempfile.TemporaryDirectory() as folder:
-        index, rows = _built(Path(folder), kind, vectors)
-        sides: dict[str, Search] = {f"index {kind}": lambda query: index.search(query, K)}
-        rows += _filtered(index, vectors, queries, rng)
-        if isinstance(index, FaissIndex) and index._cover is not None:
-            sides |= _raw_faiss(index)
+    keeping = [(kept, None if kept == 1 else np.flatnonzero(rng.random(count) < kept)) for kept in KEPT]
+    cases = [
+        (kept, allowed, reference.search(queries, K, allowed).cosines[:, -1])
+        for kept, allowed in keeping
+        if allowed is None or len(allowed) >= K
+    ]
+    rows, sides, layouts = [], dict[str, Search](), []
+    with tempfile.TemporaryDirectory() as name, ExitStack() as opened:
+        folder = Path(name)
+        for number, kind in enumerate(kinds):
+            index, built = _built(folder / f"index{number}", kind, vectors, cases)
+            opened.callback(index.close)
+            rows += built
+            rows += _filtered(kind, index, queries, cases)
+            sides[f"index {kind}"] = partial(_search, index)
+            start = time.perf_counter()
+            index.search(queries, K)
+            per_query = 1e3 * (time.perf_counter() - start) / QUERIES
+            rows.append(Row(f"index {kind}, {QUERIES} together", {"ms": per_query}))
+            layouts.append(f"{kind}: {index.layout}")
+            if isinstance(index, FaissIndex) and index._cover is not None:
+                sides |= _raw_faiss(kind, index)
         if library:
-            opened = fill_library(Path(folder) / "library", vectors)
-            sides["Library.search"] = lambda query: opened.search(Query(query[0], k=K))
-        raw_qdrant = _raw_qdrant(Path(folder), vectors) if qdrant and find_spec("qdrant_edge") else None
-        if raw_qdrant:
-            rows.append(Row("raw qdrant-edge", {"build s": raw_qdrant[1]}))
-            sides["raw qdrant-edge"] = raw_qdrant[0]
-        for name, seconds in interleaved(sides, queries).items():
-            rows.append(Row(f"{name}, one at a time", _percentiles(seconds)))
-        start = time.perf_counter()
-        index.search(queries, K)
-        per_query = 1e3 * (time.perf_counter() - start) / QUERIES
-        rows.append(Row(f"index {kind}, {QUERIES} together", {"ms": per_query}))
-        layout = index.layout
-        index.close()
+            searched = fill_library(folder / "library", vectors, kinds[0])
+            opened.callback(searched.close)
+            sides["Library.search"] = lambda query: searched.search(Query(query[0], k=K))
+        if qdrant and find_spec("qdrant_edge"):
+            raw, seconds = _raw_qdrant(folder, vectors)
+            rows.append(Row("raw qdrant-edge", {"build s": seconds}))
+            sides["raw qdrant-edge"] = raw
+        for side, each in interleaved(sides, queries).items():
+            rows.append(Row(f"{side}, one at a time", _percentiles(each)))
         if library:
-            opened.close()
-            rows.append(_opened_library(Path(folder) / "library", queries))
-    return Part("vectors", f"{count:,} x {dim}, k = {K}, {kind}: {layout}", tuple(rows))
+            searched.close()
+            rows.append(_opened_library(folder / "library", queries))
+    return Part("vectors", f"{count:,} x {dim}, k = {K}; {'; '.join(layouts)}", tuple(rows))
 
 
-def _built(folder: Path, kind: str, vectors: np.ndarray) -> tuple[VectorIndex, list[Row]]:
-    index, path = new_index(kind, vectors.shape[1], None, folder / "space.vectors"), folder / "space.vectors"
+def _drawn(count: int, dim: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Vectors as the catalog keeps them, float16, and queries; both float32 and of unit length."""
+    drawn = clustered_vectors(np.random.default_rng(seed), count + QUERIES, dim)
+    vectors, queries = drawn[:count], drawn[count:].copy()
+    for start in range(0, count, BATCH):  # in place: three millions take 4.6 GB
+        block = vectors[start : start + BATCH]
+        block[:] = block.astype(np.float16)
+        block /= np.linalg.norm(block, axis=1, keepdims=True)
+    return vectors, queries
+
+
+def _search(index: VectorIndex, query: np.ndarray) -> object:
+    return index.search(query, K)
+
+
+def _built(folder: Path, kind: str, vectors: np.ndarray, cases: Sequence[Case]) -> tuple[VectorIndex, list[Row]]:
+    """An index, which was saved in the folder."""
+    path = folder / "space.vectors"
+    index = new_index(kind, vectors.shape[1], None, path)
+    words = _words(len(vectors), cases) if index.takes_facts else None
     start = time.perf_counter()
     for first in range(0, len(vectors), BATCH):
         block = vectors[first : first + BATCH]
-        index.apply(Changes(np.arange(first, first + len(block)), block, np.ones(len(block), bool), first + len(block)))
+        ids = np.arange(first, first + len(block))
+        facts = {} if words is None else {i: Facts("PNG", tags=words[i]) for i in ids.tolist()}
+        index.apply(Changes(ids, block, np.ones(len(block), bool), first + len(block), facts=facts))
     index.optimize()
     built = time.perf_counter()
-    index.save(path)
+    index.save(index_place(kind, path))
     saved = time.perf_counter() - built
-    files = [file for file in folder.rglob("*") if file.is_file()]
-    size = sum(512 * file.stat().st_blocks for file in files)
-    rows = [Row(f"index {kind}", {"build s": built - start, "save s": saved, "file MB": size / MB})]
-    if kind.partition(":")[0] in ("auto", "exact", "faiss"):
-        seconds, memory, own = in_fresh_process(_open, kind, path, vectors.shape[1])
-        rows.append(Row("opened", {"open s": seconds, "MB": memory / MB, "of it no file MB": own / MB}))
-        rows.append(Row("codes of one byte a number", {"MB": vectors.size / MB}))
-    return index, rows
+    values = {"build s": built - start, "save s": saved}
+    if kind.startswith("qdrant+"):
+        return index, [Row(f"index {kind}", values)]
+    size = sum(512 * file.stat().st_blocks for file in index_files(index_place(kind, path)) if file.is_file())
+    if kind.partition(":")[0] == "qdrant":  # which one process can have open
+        index.close()
+    seconds, memory, own = in_fresh_process(_open, kind, path, vectors.shape[1])
+    if kind.partition(":")[0] == "qdrant":
+        index = open_index(kind, path, vectors.shape[1])
+    opened = {"open s": seconds, "MB": memory / MB, "own MB": own / MB, "MB / codes": memory / vectors.size}
+    return index, [Row(f"index {kind}", values | {"file MB": size / MB}), Row(f"{kind} opened", opened)]
+
+
+def _words(count: int, cases: Sequence[Case]) -> list[tuple[str, ...]]:
+    """For each vector the cases that keep it."""
+    found: list[list[str]] = [[] for _ in range(count)]
+    for kept, allowed, _ in cases:
+        for row in () if allowed is None else allowed.tolist():
+            found[row].append(str(kept))
+    return [tuple(words) for words in found]
 
 
 def _open(kind: str, path: Path, dim: int) -> tuple[float, int, int]:
@@ -154,34 +206,32 @@ def _own_memory() -> int:
     return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss_Anon:"))
 
 
-def _filtered(index: VectorIndex, vectors: np.ndarray, queries: np.ndarray, rng: np.random.Generator) -> list[Row]:
-    count = len(vectors)
-    reference = ExactIndex(vectors.shape[1])
-    reference.apply(Changes(np.arange(count), vectors, np.ones(count, bool), 1))
+def _filtered(kind: str, index: VectorIndex, queries: np.ndarray, cases: Sequence[Case]) -> list[Row]:
     rows = []
-    for kept in KEPT:
-        allowed = None if kept == 1 else np.flatnonzero(rng.random(count) < kept)
-        if allowed is not None and len(allowed) < K:
-            continue
-        truth, found = reference.search(queries, K, allowed), index.search(queries, K, allowed)
-        seconds = []
-        for query in queries:
-            start = time.perf_counter()
-            index.search(query[None], K, allowed)
-            seconds.append(time.perf_counter() - start)
-        near = float(np.mean(found.cosines >= truth.cosines[:, -1:]))
-        rows.append(Row(f"{kept:.1%} kept", _percentiles(np.array(seconds)) | {"recall@10": near}))
+    for kept, allowed, worst in cases:
+        ways: dict[str, Allowed] = {"": allowed}
+        if index.takes_facts and allowed is not None:
+            ways[", by payload"] = (Condition("tags", equals=(str(kept),)),)
+        for way, among in ways.items():
+            near, seconds = [], []
+            for query, least in zip(queries, worst, strict=True):
+                start = time.perf_counter()
+                found = index.search(query[None], K, among)
+                seconds.append(time.perf_counter() - start)
+                near.append(found.cosines[0] >= least)
+            values = _percentiles(np.array(seconds)) | {"recall@10": float(np.mean(near))}
+            rows.append(Row(f"{kind}, {kept:.1%} kept{way}", values))
     return rows
 
 
-def _raw_faiss(index: Any) -> dict[str, Search]:
+def _raw_faiss(kind: str, index: Any) -> dict[str, Search]:
     """The engine's own call, with the parameters and the candidates that the index asks for."""
     import faiss
 
     structure = index._cover.structure
     fetch = structure.recipe.fetch(K)
     parameters = structure.recipe.parameters(faiss, structure.index, fetch, 1.0, None)
-    return {"raw FAISS": lambda query: structure.index.search(query, fetch, params=parameters)}
+    return {f"raw FAISS of {kind}": lambda query: structure.index.search(query, fetch, params=parameters)}
 
 
 def _raw_qdrant(folder: Path, vectors: np.ndarray) -> tuple[Search, float]:

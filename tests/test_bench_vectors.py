@@ -24,12 +24,14 @@ def test_clustered_vectors_are_clustered_and_some_are_copies():
 @pytest.mark.parametrize("kind", ["exact", "faiss:hnsw"])
 def test_every_side_is_measured(tmp_path, monkeypatch, kind):
     pytest.importorskip("faiss")
+    pytest.importorskip("qdrant_edge")
     monkeypatch.setattr(faiss_index, "FRESH", 100)
-    part = measure(700, 16, kind, 0, library=True, qdrant=True)
+    part = measure(700, 16, [kind, "qdrant"] if kind == "exact" else [kind], 0, library=True, qdrant=True)
     rows = {row.side: row.values for row in part.rows}
-    assert rows["opened"]["open s"] > 0 and rows[f"index {kind}"]["file MB"] > 0
-    assert rows["100.0% kept"]["recall@10"] >= 0.98 and "10.0% kept" in rows
+    assert rows[f"{kind} opened"]["open s"] > 0 and rows[f"index {kind}"]["file MB"] > 0
+    assert rows[f"{kind}, 100.0% kept"]["recall@10"] >= 0.98 and f"{kind}, 10.0% kept" in rows
+    assert ("qdrant, 10.0% kept, by payload" in rows) == (kind == "exact")
     assert {f"index {kind}, one at a time", "Library.search, one at a time", f"index {kind}, 200 together"} < set(rows)
-    assert ("raw FAISS, one at a time" in rows) == (kind == "faiss:hnsw")
+    assert ("raw FAISS of faiss:hnsw, one at a time" in rows) == (kind == "faiss:hnsw")
     plot([700, 7_000], [part, part], tmp_path / "growth.svg")
     assert "<svg" in (tmp_path / "growth.svg").read_text()

@@ -71,16 +71,17 @@ def interleaved(sides: dict[str, Search], queries: np.ndarray) -> dict[str, np.n
     return {name: np.array(values[WARM_UP:]) for name, values in taken.items()}
 
 
-def fill_library(folder: Path, vectors: np.ndarray) -> Library:
-    """A library on SQLite, with the best engine there is, whose catalog holds one asset and one file for each vector.
+def fill_library(folder: Path, vectors: np.ndarray, index: str = "auto") -> Library:
+    """A library on SQLite whose catalog holds one asset and one file for each vector.
 
     Args:
         folder: is made.
         vectors: float32 (N, D), rows of unit length.
+        index: engine, as `IndexChoice.parse` takes it.
     """
     folder.mkdir()
     space = Space("benchmark:drawn", "0" * 64, vectors.shape[1], "float32", "none")  # of no encoder: none is needed
-    LibrarySettings(space=space).write(folder)
+    LibrarySettings(space=space, index=index).write(folder)
     library = Library.open(folder)
     space_id = library.catalog.ensure_space(library.space)
     scan_id = library.catalog.begin_scan("/drawn")
