@@ -100,12 +100,18 @@ class StyleMap {
     return { ink: hex(color), paper: hex(backgroundColor), font: fontFamily };
   }
 
+  /** The whole map, clear of the tools at its top. */
   fit(transition = true) {
     const { x, y } = this.points;
+    const { width, height } = this.box.getBoundingClientRect();
     const [left, right] = extent(x);
     const [low, high] = extent(y);
-    const room = 0.09 + (right - left === 0 && high - low === 0 ? 0.5 : 0);
-    return this.zoomTo({ x: left - room, y: low - room, width: right - left + 2 * room, height: high - low + 2 * room }, transition);
+    const scale = Math.min((width - 120) / (right - left), (height - 160) / (high - low), height); // pixels
+    const [wide, tall] = [width / scale, height / scale];
+    return this.zoomTo(
+      { x: (left + right - wide) / 2, y: (low + high - tall) / 2 + 25 / scale, width: wide, height: tall },
+      transition,
+    );
   }
 
   zoomTo(area, transition = true) {
