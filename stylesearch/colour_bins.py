@@ -18,8 +18,8 @@ from stylesearch.palette import oklab_of_srgb
 # What a colour must take of a picture's area for the picture to be found by it.
 LEAST_SHARE = 0.05
 
-# How far from a given colour, in OKLab, another one is still taken for it: about ten just noticeable differences.
-NEAR = 0.1
+# How far from a given colour, in OKLab, another one is still taken for it: about eight just noticeable differences.
+NEAR = 0.08
 
 _NEUTRAL = 0.035  # chroma below which a colour is a shade of grey
 _CREAM = 0.055  # and below which it is still white, where it is as light as the last step of

@@ -18,6 +18,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from streamlit.web.server.starlette.starlette_server_config import USER_COOKIE_NAME
 from streamlit.web.server.starlette.starlette_websocket import _get_signed_cookie_with_chunks as signed_cookie
 
+from ui.opened import library
+from ui.sign_in_file import allowed_people
 from ui.wording import verbatim
 
 
@@ -40,7 +42,7 @@ def may_enter(person: Mapping[str, Any], allowed: Sequence[str]) -> bool:
 
 def require_sign_in() -> None:
     """Ends the drawing of a page for whoever has not signed in, where that is asked for."""
-    allowed = _allowed()
+    allowed = allowed_people(library().folder)
     if allowed is None or may_enter(st.user.to_dict(), allowed):
         return
     with st.container(key="sign_in"):
@@ -58,7 +60,7 @@ def require_sign_in() -> None:
 
 def show_visitor() -> None:
     """Draws who has signed in, and the way out."""
-    if _allowed() is not None:
+    if allowed_people(library().folder) is not None:
         with st.container(horizontal=True, vertical_alignment="center", key="visitor"):
             st.caption(f"Signed in as {verbatim(str(st.user.get('email') or st.user.get('name') or 'somebody'))}")
             st.button("Sign out", type="tertiary", on_click=st.logout)
@@ -77,7 +79,7 @@ class _Guard:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        allowed = _allowed()
+        allowed = allowed_people(library().folder)
         if allowed is None or may_enter(_person(HTTPConnection(scope)), allowed):
             await self._app(scope, receive, send)
         else:
@@ -88,10 +90,3 @@ def _person(connection: HTTPConnection) -> dict[str, Any]:
     cookie = signed_cookie(dict(connection.cookies), USER_COOKIE_NAME)
     said = json.loads(cookie) if cookie else {}
     return said if isinstance(said, dict) else {}
-
-
-def _allowed() -> list[str] | None:
-    """Who may enter; None where nobody is asked to sign in."""
-    if "auth" not in st.secrets:
-        return None
-    return list(st.secrets.get("people", {}).get("allowed", []))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import tomllib
+from functools import lru_cache
 from pathlib import Path
 
 from stylesearch.errors import MissingDependencyError, UsageError
@@ -36,3 +37,13 @@ def sign_in_file(folder: Path) -> Path | None:
     if importlib.util.find_spec("authlib") is None:
         raise MissingDependencyError("authlib", "sign-in", "so that people can sign in")
     return path
+
+
+@lru_cache
+def allowed_people(folder: Path) -> tuple[str, ...] | None:
+    """Who may use the library, as `sign-in.toml` lists them; None where nobody is asked to sign in.
+
+    Raises as `sign_in_file` does. It is read once: whoever changes it starts the page again.
+    """
+    path = sign_in_file(folder)
+    return None if path is None else tuple(tomllib.loads(path.read_text("utf-8")).get("people", {}).get("allowed", ()))
