@@ -4,27 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
+from dataclasses import fields
 from itertools import groupby, islice
 
 import numpy as np
-from sqlalchemy import Connection, and_, bindparam, exists, func, select
+from sqlalchemy import URL, Connection, Engine, and_, bindparam, exists, func, select
 
 from stylesearch.catalog import totals
 from stylesearch.catalog.database import Database
 from stylesearch.catalog.describing import Term, add_terms, read_appearances, read_metadata, read_tags, remove_tags
 from stylesearch.catalog.engine import mapped_errors
 from stylesearch.catalog.numbering import tell_again
-from stylesearch.catalog.selection import chunks, matching, possible, sampled
+from stylesearch.catalog.selection import chunks, matching, matching_ids, possible, sampled
 from stylesearch.catalog.tables import AppearanceRow, AssetRow, LocationRow, ReplacementRow
 from stylesearch.catalog.terms import TAG
 from stylesearch.query import Filters
 from stylesearch.records import APPEARANCE_VERSION, Asset, Details, Metadata, TagSource, path_of_uri
 
 _NO_FILTERS = Filters()
+_ANSWERS = 8  # to filters that are remembered
 
 
 class Pictures(Database):
     """Assets, and what describes them."""
+
+    def __init__(self, engine: Engine, url: URL) -> None:
+        super().__init__(engine, url)
+        self._answers: tuple[int, dict[tuple[object, ...], np.ndarray]] = 0, {}  # by filter, and the state they are of
 
     def assets(self, ids: Iterable[int]) -> dict[int, Asset]:
         """The assets by id, with their present paths; unknown ids are left out."""
@@ -46,9 +52,20 @@ class Pictures(Database):
         }
 
     def asset_ids(self, filters: Filters = _NO_FILTERS) -> np.ndarray:
-        """Sorted int64 ids of the assets with a present location that meet the filters."""
-        with self.reading() as connection:
-            return np.fromiter(matching(connection, filters), np.int64)
+        """Sorted int64 ids of the assets with a present location that meet the filters; not to be written to, since
+        the answer is kept for those who ask the same before anything is written."""
+        asked = tuple(getattr(filters, field.name) for field in fields(Filters))
+        state = self.state()
+        known_state, known = self._answers
+        if known_state != state or len(known) >= _ANSWERS:
+            known = {}
+        if asked not in known:
+            with self.reading() as connection:
+                ids = matching_ids(connection, filters)
+            ids.flags.writeable = False
+            known = known | {asked: ids}  # a new one: other threads may be looking into the old
+            self._answers = state, known
+        return known[asked]
 
     def list_assets(self, after_id: int = 0, limit: int = 100, filters: Filters = _NO_FILTERS) -> list[Asset]:
         """A page of the assets with a present location, by ascending id; the next one begins after the last id."""

@@ -7,7 +7,8 @@ import unicodedata
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
-from sqlalchemy import ARRAY, ColumnElement, Connection, Select, Text, and_, any_, func, literal, or_, select
+import numpy as np
+from sqlalchemy import ARRAY, ColumnElement, Connection, Select, Text, and_, any_, cast, func, literal, or_, select
 from sqlalchemy.orm import InstrumentedAttribute
 
 from stylesearch.catalog.globs import compile_globs, folder_of_glob
@@ -53,6 +54,8 @@ def possible(asset_ids: Iterable[int]) -> list[int]:
 
 # Assets that are looked at in the order of a sample, before all that meet the filters are gathered and put in order.
 _TRIED = 4_000
+
+_TOGETHER = 1_000_000  # ids in one text, which is then of about 8 MB
 
 
 def sampled(connection: Connection, filters: Filters, limit: int, after: str) -> list[int]:
@@ -111,6 +114,23 @@ def matching(
             if asset_id != previous and matches(unicodedata.normalize("NFC", uri)):
                 previous = asset_id
                 yield asset_id
+
+
+def matching_ids(connection: Connection, filters: Filters) -> np.ndarray:
+    """The same as int64 (N,). The database writes them as one text: an object for each would take longer by far."""
+    if filters.paths:
+        return np.fromiter(matching(connection, filters), np.int64)
+    blocks = [np.empty(0, np.int64)]
+    last = 0
+    while True:
+        some = _meeting(connection, filters).where(LocationRow.asset_id > last).distinct()
+        one = some.order_by(LocationRow.asset_id).limit(_TOGETHER).subquery()
+        written = connection.scalar(select(func.aggregate_strings(cast(one.c.asset_id, Text), ",")))
+        ids = np.sort(np.fromstring(written or "", np.int64, sep=","))
+        blocks.append(ids)
+        if len(ids) < _TOGETHER:
+            return np.concatenate(blocks)
+        last = int(ids[-1])
 
 
 def chosen(connection: Connection, filters: Filters) -> Select[int]:
