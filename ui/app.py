@@ -13,6 +13,7 @@ import streamlit as st
 from stylesearch.errors import StyleSearchError
 from stylesearch.settings import Settings
 from ui.atlas_routes import atlas_routes
+from ui.downloads import download_routes
 from ui.opened import open_library
 from ui.pictures import picture_routes
 from ui.sign_in import guarded
@@ -27,6 +28,7 @@ except StyleSearchError as exc:
 routes = [
     *picture_routes(library),
     *atlas_routes(library),
+    *download_routes(library),
     *tile_routes(library, Settings.from_environment().tile_bytes),
 ]
 app = st.App(Path(__file__).with_name("page.py"), routes=guarded(routes), on_script_error=report)
