@@ -10,11 +10,11 @@ turn; `Library.search` is given their vectors, and searches with the first index
 as the tenth of exact search, so that a tie is no loss. Filters keep assets at random; engines that filter by themselves
 are also asked for one word that so many assets have ("by payload").
 
-Opening and memory are those of fresh processes (Linux). "MB" is all that a process has grown by after 500 searches:
-what it has allocated ("own MB") and the pages of mapped files that searches came near, which the system shares between
-processes and drops where memory is short. "MB / codes" holds it against codes of one byte a number: that is what
-searches need at hand. The vectors themselves are mapped, too, and only those of candidates are touched; an index that
-was just built holds them in memory until it is opened again.
+Opening and memory are those of fresh processes after 500 searches (Linux). Three kinds of memory must be told apart:
+what a process allocates ("own MB"); the structure of codes and links that a search walks through, mapped from a file
+("structure MB"); and, of the vectors in float32, mapped too, the pages around candidates ("vectors MB"), which the
+system drops where memory is short. "x codes" is the first two against one byte a number. An index that was just built
+holds everything in memory of its own until it is opened again.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from rich.console import Console
 from benchmarks.clustered import clustered_vectors
 from benchmarks.machine import commit, machine, versions
 from benchmarks.report.plots import require_matplotlib
-from benchmarks.speed.memory import MB, in_fresh_process, memory_now
+from benchmarks.speed.memory import MB, in_fresh_process
 from benchmarks.speed.result import Part, Result, Row
 from benchmarks.speed.search import fill_library, interleaved
 from stylesearch.library import Library
@@ -170,10 +170,11 @@ def _built(folder: Path, kind: str, vectors: np.ndarray, cases: Sequence[Case]) 
     size = sum(512 * file.stat().st_blocks for file in index_files(index_place(kind, path)) if file.is_file())
     if kind.partition(":")[0] == "qdrant":  # which one process can have open
         index.close()
-    seconds, memory, own = in_fresh_process(_open, kind, path, vectors.shape[1])
+    seconds, memory = in_fresh_process(_open, kind, path, vectors.shape[1])
     if kind.partition(":")[0] == "qdrant":
         index = open_index(kind, path, vectors.shape[1])
-    opened = {"open s": seconds, "MB": memory / MB, "own MB": own / MB, "MB / codes": memory / vectors.size}
+    needed = (memory["own MB"] + memory["structure MB"]) / vectors.size
+    opened = {"open s": seconds} | {name: size / MB for name, size in memory.items()} | {"x codes": needed}
     return index, [Row(f"index {kind}", values | {"file MB": size / MB}), Row(f"{kind} opened", opened)]
 
 
@@ -186,24 +187,33 @@ def _words(count: int, cases: Sequence[Case]) -> list[tuple[str, ...]]:
     return [tuple(words) for words in found]
 
 
-def _open(kind: str, path: Path, dim: int) -> tuple[float, int, int]:
-    """Seconds to open; bytes that it took after 500 searches; those of them that are not pages of its files."""
+def _open(kind: str, path: Path, dim: int) -> tuple[float, dict[str, int]]:
+    """Seconds to open; what its memory grew by in 500 searches, in bytes, by the kind of memory."""
     queries = clustered_vectors(np.random.default_rng(9), 500, dim)
     new_index(kind, dim).search(queries[:1], K)  # imports
-    before, own, start = memory_now(), _own_memory(), time.perf_counter()
+    before, start = _memory(path.parent), time.perf_counter()
     index = open_index(kind, path, dim)
     seconds = time.perf_counter() - start
     for query in queries:
         index.search(query[None], K)
-    memory, own = memory_now() - before, _own_memory() - own
+    memory = {name: size - before[name] for name, size in _memory(path.parent).items()}
     index.close()
-    return seconds, memory, own
+    return seconds, memory
 
 
-def _own_memory() -> int:
-    """Bytes that the system cannot drop and read again from a file."""
-    lines = Path("/proc/self/smaps_rollup").read_text(encoding="ascii").splitlines()
-    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss_Anon:"))
+def _memory(folder: Path) -> dict[str, int]:
+    """Bytes of this process: its own, and of mapped files in this folder."""
+    found, kind = {"own MB": 0, "structure MB": 0, "vectors MB": 0}, ""
+    for line in Path("/proc/self/smaps").read_text(encoding="utf-8").splitlines():
+        if line[0] in "0123456789abcdef":  # the head of a mapping, its file last
+            name = line[line.find("/") :] if "/" in line else ""
+            vectors = name.endswith((".vectors", ".mmap")) or "vector_storage" in name
+            kind = "" if not name.startswith(str(folder)) else "vectors MB" if vectors else "structure MB"
+        elif line.startswith("Anonymous:"):
+            found["own MB"] += 1024 * int(line.split()[1])
+        elif line.startswith("Pss:") and kind:
+            found[kind] += 1024 * int(line.split()[1])
+    return found
 
 
 def _filtered(kind: str, index: VectorIndex, queries: np.ndarray, cases: Sequence[Case]) -> list[Row]:
@@ -286,7 +296,7 @@ def plot(counts: list[int], parts: list[Part], path: Path) -> None:
         "build s": "building, s",
         "open s": "opening, s",
         "file MB": "files, MB",
-        "MB": "memory after searches, MB",
+        "x codes": "memory / codes of a byte a number",
     }
     figure = Figure(figsize=(10, 5.5), layout="constrained")
     for axes, (column, label) in zip(figure.subplots(2, 3).flat, panels.items(), strict=True):

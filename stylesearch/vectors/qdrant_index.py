@@ -28,11 +28,11 @@ from stylesearch.vectors.qdrant_search import (
     LINKS,
     OVERSAMPLING,
     STYLE,
-    WALK,
     Payload,
     Points,
     QdrantSearch,
     graph_from_kilobytes,
+    walk,
 )
 
 FORMAT = "stylesearch-qdrant"
@@ -118,7 +118,7 @@ class QdrantIndex(QdrantSearch):
             query=qdrant.Query.Nearest(query, using=STYLE),
             filter=qdrant.Filter(must=terms) if terms else None,
             with_vector=True,
-            params=qdrant.SearchParams(exact=exact, hnsw_ef=max(WALK, limit), quantization=rescoring),
+            params=qdrant.SearchParams(exact=exact, hnsw_ef=walk(limit, among), quantization=rescoring),
         )
         points = self._shard.query(request)
         return Points(

@@ -27,11 +27,11 @@ from stylesearch.vectors.qdrant_search import (
     KEY,
     LINKS,
     OVERSAMPLING,
-    WALK,
     Payload,
     Points,
     QdrantSearch,
     graph_from_kilobytes,
+    walk,
 )
 
 FORMAT = "stylesearch-qdrant-server"
@@ -293,7 +293,7 @@ class QdrantServerIndex(QdrantSearch):
             query=query.tolist(),
             using=self._space,
             query_filter=models.Filter(must=terms) if terms else None,
-            search_params=models.SearchParams(exact=exact, hnsw_ef=max(WALK, limit), quantization=rescoring),
+            search_params=models.SearchParams(exact=exact, hnsw_ef=walk(limit, among), quantization=rescoring),
             limit=limit,
             with_payload=False,
             with_vectors=[self._space],

@@ -18,7 +18,7 @@ import json
 import os
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -56,7 +56,7 @@ def write_structure(path: Path, structure: Structure) -> None:
 
 
 def read_structure(path: Path, token: str) -> Structure:
-    """The structure of that token, its index mapped into memory.
+    """The structure of that token, mapped into memory.
 
     Raises VectorIndexError where the file is missing, damaged or of another version.
     """
@@ -70,15 +70,19 @@ def read_structure(path: Path, token: str) -> Structure:
             file.seek(end - TRAILER_BYTES)
             trailer = _parse(target, file.read(TRAILER_BYTES), token)
             entries, nodes = trailer["entries"], trailer["nodes"]
-            file.seek(end - TRAILER_BYTES - 8 * (entries + nodes + 1))
-            entry_ids = np.fromfile(file, "<i8", entries).astype(np.int64, copy=False)
-            starts = np.fromfile(file, "<i8", nodes + 1).astype(np.int64, copy=False)
+            first = end - TRAILER_BYTES - 8 * (entries + nodes + 1)
+            entry_ids, starts = _mapped(file, first, entries), _mapped(file, first + 8 * entries, nodes + 1)
         index = faiss.read_index(str(target), faiss.IO_FLAG_MMAP_IFC)
     except OSError as exc:
         raise refused(target, "read", exc) from exc
     except RuntimeError as exc:  # of FAISS
         raise damaged(target, "FAISS cannot read it") from exc
     return Structure(RECIPES[trailer["kind"]], index, entry_ids, starts, trailer["built"], token)
+
+
+def _mapped(file: BinaryIO, start: int, count: int) -> np.ndarray:
+    mapped = np.memmap(file, "<i8", "r", start, (count,)) if count else np.empty(0, "<i8")
+    return np.asarray(mapped).astype(np.int64, copy=False)
 
 
 def sweep_structures(path: Path, token: str) -> None:
