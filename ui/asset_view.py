@@ -110,11 +110,18 @@ def _compared(opened: Library, reference: Chosen, name: str) -> dict[str, Any]:
     if isinstance(reference.key, int):
         shown = _picture(opened, opened.assets([reference.key])[reference.key])
     else:
-        picture = state.picture_of_upload(reference.key)
-        data = base64.b64encode(state.uploads()[reference.key].reference.picture).decode()
-        address = f"data:image/webp;base64,{data}"
-        shown = {"picture": address, "thumbnail": address, "width": picture.width, "height": picture.height}
+        picture, upload = state.picture_of_upload(reference.key), state.uploads()[reference.key].reference
+        shown = {
+            "picture": _data_url(upload.picture),
+            "thumbnail": _data_url(upload.thumbnail),
+            "width": picture.width,
+            "height": picture.height,
+        }
     return {**shown, "key": reference.key, "name": name}
+
+
+def _data_url(webp: bytes) -> str:
+    return f"data:image/webp;base64,{base64.b64encode(webp).decode()}"
 
 
 def _known(opened: Library, details: Details) -> dict[str, Any]:

@@ -57,11 +57,11 @@ class Zoom {
       this.onMissing?.();
     };
     viewer.addHandler("open-failed", giveUp);
-    viewer.addHandler("add-item-failed", giveUp);
+    viewer.addHandler("add-item-failed", ({ source }) => source?.url !== this.picture.thumbnail && giveUp());
     viewer.addHandler("tile-load-failed", ({ tiledImage }) => {
       if (tiledImage !== this.sharpest() || !this.picture.tiles) return;
       this.picture = { ...this.picture, tiles: null }; // what the server makes of it in one piece is better than nothing
-      viewer.addTiledImage({ tileSource: sharp(this.picture), width: 1, index: 1, replace: true });
+      viewer.addTiledImage({ tileSource: sharp(this.picture), width: 1, index: viewer.world.getIndexOfItem(tiledImage), replace: true });
     });
     viewer.addHandler("tile-loaded", ({ tiledImage }) => {
       if (tiledImage === this.sharpest()) this.element.dataset.state = "ready";
@@ -70,8 +70,11 @@ class Zoom {
     return viewer;
   }
 
+  // What lies over the thumbnail, once it is there.
   sharpest() {
-    return this.viewer.world.getItemCount() > 1 ? this.viewer.world.getItemAt(1) : null;
+    const { world } = this.viewer;
+    const items = Array.from({ length: world.getItemCount() }, (_, index) => world.getItemAt(index));
+    return items.find((item) => item.source.url !== this.picture.thumbnail) ?? null;
   }
 
   // Lays a heat map over the picture; null: none. `strength` is its opacity.
