@@ -1,7 +1,8 @@
-"""Real servers on loopback: one of files that misbehaves on request, and one that speaks S3."""
+"""Real servers on loopback: one of files that misbehaves on request, one that speaks S3, and one as Google's store."""
 
 from __future__ import annotations
 
+import json
 import threading
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 
@@ -144,3 +146,65 @@ def storing() -> Iterator[Store]:
             server.shutdown()
             thread.join()
             server.server_close()
+
+
+@contextmanager
+def storing_as_google() -> Iterator[dict[str, bytes]]:
+    """What of Google's JSON API reading needs, for a bucket `pictures` with these objects; the environment points to
+    it. See https://cloud.google.com/storage/docs/json_api/v1/objects."""
+    objects: dict[str, bytes] = {}
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            url = urlsplit(self.path)
+            bucket, _, rest = url.path.partition("/storage/v1/b/")[2].partition("/o")
+            query = {name: values[0] for name, values in parse_qs(url.query).items()}
+            name = unquote(rest[1:])
+            if bucket != "pictures" or (name and name not in objects):
+                self._answer(404, json.dumps({"error": {"code": 404, "message": "Not Found"}}).encode())
+            elif name and query.get("alt") == "media":
+                first, _, last = self.headers.get("Range", "bytes=0-").removeprefix("bytes=").partition("-")
+                data = objects[name][int(first) : int(last) + 1 if last else None]
+                self._answer(206 if "Range" in self.headers else 200, data)
+            else:
+                self._answer(200, json.dumps(resource(name) if name else listing(**query)).encode())
+
+        do_HEAD = do_GET  # noqa: N815
+
+        def _answer(self, status: int, data: bytes) -> None:
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            if self.command == "GET":
+                self.wfile.write(data)
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    def resource(name: str) -> dict[str, str]:
+        return {
+            "kind": "storage#object",
+            "bucket": "pictures",
+            "name": name,
+            "size": str(len(objects[name])),
+            "updated": f"2024-05-01T10:00:{len(objects[name]) % 60:02}.123Z",
+        }
+
+    def listing(prefix: str = "", delimiter: str = "", **others: str) -> dict[str, object]:
+        below = {name: name[len(prefix) :] for name in sorted(objects) if name.startswith(prefix)}
+        folders = {prefix + rest.split("/")[0] + "/" for rest in below.values() if delimiter and "/" in rest}
+        items = [resource(name) for name, rest in below.items() if not (delimiter and "/" in rest)]
+        return {"kind": "storage#objects", "items": items, "prefixes": sorted(folders)}
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server, pytest.MonkeyPatch.context() as patch:
+        server.daemon_threads = True
+        patch.setenv("STORAGE_EMULATOR_HOST", f"http://127.0.0.1:{server.server_address[1]}")
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        try:
+            yield objects
+        finally:
+            server.shutdown()
+            thread.join()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ import fsspec
 import pytest
 from indexing import Bench, open_bench
 from pictures import draw, encode
-from servers import Site, Store, serving, storing
+from servers import Site, Store, serving, storing, storing_as_google
 
 from indexer.sources import Rules, sources_of, stores
 from stylesearch import spool, web
@@ -158,9 +159,29 @@ def test_store_that_goes_away_half_way_loses_nothing(
     assert report.gone == 0 and report.refused == 1 and bench.catalog.counts().locations == 4
 
 
-def test_package_that_is_not_installed() -> None:
+def test_package_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "gcsfs", None)
     with pytest.raises(MissingDependencyError, match="gcsfs"):
-        sources_of(["gs://bucket/x"], LIMITS, threading.Event())
+        sources_of(["gcs://bucket/x"], LIMITS, threading.Event())
+
+
+def test_bucket_of_google(bench: Bench) -> None:
+    with storing_as_google() as objects:
+        for name in ("s/a b.PNG", "s/c#1%.png", "s/deep/é.jpg", "s/no extension", "s/.hidden/x.png", "sion/y.png"):
+            objects[name] = PNG
+        objects |= {"s/notes.txt": b"text", "s/folder/": b"", "s/a.zip": b"PK", "s/bad.png": PNG[:90]}
+        assert walk("gs://pictures/s")[0] == ["a b.PNG", "bad.png", "c#1%.png", "no extension", "deep/é.jpg"]
+        assert read_bytes("gs://pictures/s/c#1%.png", LIMITS) == PNG
+        for nowhere in ("gs://pictures/nothing", "gs://no-such-bucket/x"):
+            with pytest.raises(UsageError, match="cannot be listed"):
+                walk(nowhere)
+        report = bench.index("gs://pictures/s")  # type: ignore[arg-type]
+        assert (report.new, report.moved, report.refused) == (1, 3, 1)
+        objects["s/a b.PNG"] = encode(draw(5), "PNG")
+        del objects["s/deep/é.jpg"]
+        report = bench.index("gs://pictures/s")  # type: ignore[arg-type]
+        assert (report.changed, report.gone, report.unchanged, report.still_refused) == (1, 1, 2, 1)
+        fsspec.filesystem("gs").clear_instance_cache()
 
 
 def test_picture_at_an_address(site: Site, bench: Bench) -> None:
