@@ -92,7 +92,7 @@ def _show_spaces() -> None:
         border="horizontal",
     )
     if len(rows) == 1:
-        st.caption("Another model can be added beside it: `stylesearch space add NAME`")
+        st.markdown("Another model can be added beside it: `stylesearch space add NAME`")
 
 
 def _show_disk() -> None:
@@ -129,4 +129,4 @@ def _show_refusals() -> None:
         border="horizontal",
     )
     if total > len(refusals):
-        st.caption(f"The first {len(refusals):,} of {count(total, 'file')}. All of them: `stylesearch errors`")
+        st.markdown(f"The first {len(refusals):,} of {count(total, 'file')}. All of them: `stylesearch errors`")
