@@ -13,12 +13,14 @@ from pathlib import Path
 
 import pytest
 from catalog_records import SPACE, indexed, vector
+from indexing import open_bench
 from typer.testing import CliRunner
 
 from benchmarks import postgres
 from stylesearch import CatalogError, Library, LibraryError, Query, UsageError
 from stylesearch.backup import MANIFEST, back_up, restore
 from stylesearch.catalog import Catalog, sqlite_url
+from stylesearch.catalog.checking import faults
 from stylesearch.cli import app
 from stylesearch.records import Batch
 from stylesearch.settings import LibrarySettings
@@ -86,6 +88,7 @@ import sys
 from pathlib import Path
 from catalog_records import SPACE, indexed
 from stylesearch.catalog import Catalog, sqlite_url
+from stylesearch.catalog.checking import faults
 from stylesearch.records import Batch
 
 with Catalog.open(sqlite_url(sys.argv[1])) as catalog:
@@ -120,6 +123,32 @@ def test_a_backup_is_of_one_moment_while_another_process_writes(tmp_path: Path) 
         assert counts == (last,) * 3 and (last - 2) % 7 == 0, "whole batches only"
         sizes.append(last)
     assert sizes == sorted(set(sizes)), "the writer went on"
+
+
+def test_a_backup_while_a_run_of_the_indexer_writes(tmp_path: Path) -> None:
+    folder = tmp_path / "library"
+    folder.mkdir()
+    with open_bench(folder) as bench:
+        bench.draw(*(f"{number}.png" for number in range(60)))
+        LibrarySettings(bench.encoder.space(), None, "exact").write(folder)
+    command = [sys.executable, str(Path(__file__).with_name("indexing.py")), str(folder), str(folder / "pictures")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdout is not None
+        done = 0
+        while done < 12:
+            done = int(line) if (line := running.stdout.readline().strip()).isdecimal() else done
+        made = back_up(folder, tmp_path / "backup")
+        assert running.poll() is None, "it was still at work"
+        running.communicate(timeout=120)
+    assert running.returncode == 0
+    with Catalog.open(sqlite_url(made.folder / "catalog.db")) as copy:
+        assert list(faults(copy)) == []
+        assert 12 <= copy.counts().assets < 60 and copy.counts().assets % 4 == 0
+    restore(made.folder, folder, overwrite=True)
+    with open_bench(folder) as bench:
+        before = bench.catalog.counts().assets
+        assert bench.index().encoded == 60 - before
+        assert list(faults(bench.catalog)) == []
 
 
 def test_a_program_that_has_the_library_open_sees_the_restored_one(tmp_path: Path) -> None:

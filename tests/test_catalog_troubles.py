@@ -124,7 +124,7 @@ def test_indexing_into_a_library_that_this_user_may_only_read(tmp_path: Path) ->
         assert "Make the file and its folder writable" in done.output or "cannot be written" in done.output
         assert "Traceback" not in done.output
         with Library.open(folder / "library") as library:
-            assert library.status().counts.locations == 0
+            assert library.catalog.counts().locations == 0
 
 
 @pytest.fixture

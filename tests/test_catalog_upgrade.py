@@ -11,11 +11,13 @@ import pytest
 from alembic import command
 from alembic.config import Config
 from catalog_records import DIM, OTHER_SPACE, SPACE, indexed, sha, vector
-from sqlalchemy import Connection, create_engine, text
+from sqlalchemy import Connection, create_engine, inspect, text
 
 from stylesearch.catalog import Catalog
 from stylesearch.catalog import upgrade as upgrading
+from stylesearch.catalog.checking import faults
 from stylesearch.catalog.upgrade import revisions
+from stylesearch.query import Filters
 from stylesearch.records import Batch, Counts
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
@@ -51,19 +53,54 @@ ROWS_0001: dict[str, list[dict[str, Any]]] = {
 }
 
 
+# What later versions wrote beside that: rows in each table that they brought.
+MORE_ROWS: dict[str, dict[str, list[dict[str, Any]]]] = {
+    "0002": {
+        "INSERT INTO metadata (asset_id, title, creators, year, generated, generation, notes)"
+        " VALUES (1, 'Red', '[\"Ada\"]', 1972, :no, '{}', '[]')": [{"no": False}],
+        "INSERT INTO terms (id, kind, name, folded) VALUES (1, 'tag', 'Warm', 'warm')": [{}],
+        "INSERT INTO asset_terms (asset_id, term_id, source) VALUES (1, 1, 'user')": [{}],
+        "INSERT INTO appearances (asset_id, version, palette, perceptual_hash) VALUES (1, 1, :palette, 7)": [
+            {"palette": np.array([0.5, 0.25, 0.0, 1.0], "<f2").tobytes()}
+        ],
+    },
+    "0003": {
+        "INSERT INTO replacements (location_id, asset_id, replaced_at) VALUES (1, 7, :now)": [{"now": NOW}],
+        "INSERT INTO runs (started_at, finished_at, report) VALUES (:now, :now, '{\"new\": 2}')": [{"now": NOW}],
+        "UPDATE refusals SET decoder = 'raster'": [{}],
+    },
+    "0005": {
+        "INSERT INTO boards (id, name, notes, created_at, changed_at) VALUES (1, 'Reds', '', :now, :now)": [
+            {"now": NOW}
+        ],
+        "INSERT INTO board_items (board_id, asset_id, position, weight, note, added_at)"
+        " VALUES (1, 1, 1, 1.0, 'the first', :now)": [{"now": NOW}],
+        "INSERT INTO saved_searches (id, name, address, created_at) VALUES (1, 'Warm', '?tags=warm', :now)": [
+            {"now": NOW}
+        ],
+    },
+}
+
+
+@pytest.fixture(params=revisions())
+def revision(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
 @pytest.fixture
-def old_catalog_url(catalog_url: str) -> str:
-    """URL of a catalog of revision 0001 with rows in every table, once on each engine."""
+def old_catalog_url(catalog_url: str, revision: str) -> str:
+    """URL of a catalog of each revision with rows in every table, once on each engine."""
     engine = create_engine(catalog_url.replace("postgresql://", "postgresql+psycopg://"))
     with engine.begin() as connection:
-        upgrade_to(connection, "0001")
-        for statement, rows in ROWS_0001.items():
-            connection.execute(text(statement), rows)
+        for number in revisions()[: revisions().index(revision) + 1]:
+            upgrade_to(connection, number)
+            for statement, rows in (ROWS_0001 if number == "0001" else MORE_ROWS.get(number, {})).items():
+                connection.execute(text(statement), rows)
         if connection.dialect.name == "postgresql":
-            for table in ("assets", "scans", "locations", "spaces"):
-                connection.execute(
-                    text(f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), (SELECT max(id) FROM {table}))")  # noqa: S608
-                )
+            for table in ("assets", "scans", "locations", "spaces", "terms", "boards", "saved_searches"):
+                if inspect(connection).has_table(table):
+                    highest = f"SELECT max(id) FROM {table}"  # noqa: S608
+                    connection.execute(text(f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), ({highest}))"))
     engine.dispose()
     return catalog_url
 
@@ -74,9 +111,11 @@ def upgrade_to(connection: Connection, revision: str) -> None:
     command.upgrade(config, revision)
 
 
-def test_everything_is_still_there(old_catalog_url: str) -> None:
+def test_everything_is_still_there(old_catalog_url: str, revision: str) -> None:
+    later = revision >= "0002"
     with Catalog.open(old_catalog_url) as catalog:
-        assert catalog.counts() == Counts(assets=1, locations=2, gone=1, refused=1, undescribed=1)
+        described = Counts(assets=1, locations=2, gone=1, refused=1, undescribed=not later, tagged=later)
+        assert catalog.counts() == described
         (asset,) = catalog.list_assets()
         assert (asset.id, asset.sha256, set(asset.paths)) == (1, sha("red"), {"/a/red.png", "/a/copy of red.png"})
         assert catalog.spaces() == [SPACE]
@@ -86,8 +125,36 @@ def test_everything_is_still_there(old_catalog_url: str) -> None:
         assert (changes.sequence, changes.history) == (3, "token")
         np.testing.assert_allclose(changes.vectors[0], vector("red"), atol=1e-3)
         assert [refusal.attempts for refusal in catalog.refusals()] == [2]
+        assert [refusal.decoder for refusal in catalog.refusals()] == ["raster" if revision >= "0003" else None]
+        assert catalog.known(["/a/bad.png"], 1)["/a/bad.png"].asset_id is None
+        assert list(faults(catalog)) == []
 
 
+def test_what_later_versions_brought_is_still_there(old_catalog_url: str, revision: str) -> None:
+    with Catalog.open(old_catalog_url) as catalog:
+        details = catalog.details([1])[1]
+        if revision >= "0002":
+            assert (details.metadata.title, details.metadata.creators, details.tags) == (
+                "Red",
+                ("Ada",),
+                {"Warm": ("user",)},
+            )
+            assert details.appearance is not None and details.appearance.perceptual_hash == 7
+            assert catalog.asset_ids(Filters(tags="warm", years=(1970, 1980))).tolist() == [1]
+        if revision >= "0003":
+            assert catalog.predecessors([1]) == {1: [7]}
+            run = catalog.last_run()
+            assert run is not None and run.report == {"new": 2}
+        if revision >= "0005":
+            with catalog.reading() as connection:
+                boards = connection.execute(
+                    text("SELECT name, asset_id, note FROM boards JOIN board_items ON id = board_id")
+                )
+                assert [tuple(row) for row in boards] == [("Reds", 1, "the first")]
+                assert connection.scalar(text("SELECT address FROM saved_searches")) == "?tags=warm"
+
+
+@pytest.mark.parametrize("revision", ["0001", "0002"], indirect=True)
 def test_what_had_gone_is_kept_a_while_longer(old_catalog_url: str) -> None:
     started = datetime.now(UTC)
     with Catalog.open(old_catalog_url) as catalog:
@@ -107,7 +174,7 @@ def test_it_can_be_written_to(old_catalog_url: str) -> None:
         assert catalog.counts().assets == 2
 
 
-def test_what_people_keep_finds_its_place(old_catalog_url: str) -> None:
+def test_what_people_keep_finds_its_place(old_catalog_url: str, revision: str) -> None:
     Catalog.open(old_catalog_url).close()
     engine = create_engine(old_catalog_url.replace("postgresql://", "postgresql+psycopg://"))
     with engine.begin() as connection:
@@ -119,7 +186,8 @@ def test_what_people_keep_finds_its_place(old_catalog_url: str) -> None:
         )
         connection.execute(text(item), {"id": board_id, "now": NOW})
         saved = "INSERT INTO saved_searches (name, address, created_at) VALUES ('Ink', 'like=1', :now) RETURNING id"
-        assert (board_id, connection.scalar(text(saved), {"now": NOW})) == (1, 1)
+        next_id = 2 if revision >= "0005" else 1
+        assert (board_id, connection.scalar(text(saved), {"now": NOW})) == (next_id, next_id)
     engine.dispose()
 
 
