@@ -15,12 +15,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from statistics import median
 
 import numpy as np
 
 from benchmarks.machine import machine
 from stylesearch.catalog import Catalog, FacetCounts
+from stylesearch.facets import Facets
 from stylesearch.query import Filters
 from stylesearch.records import Appearance, Batch, Colour, FileStat, IndexedFile, Metadata, Space
 
@@ -54,11 +56,15 @@ def main() -> int:
         print(machine())
         print(f"{'':20} {'facets':>8} {'finding':>8} {'pictures':>9}")
         for name, filters in FILTERS.items():
-            facets = _median(lambda filters=filters: FacetCounts(catalog).of(filters), arguments.rounds)
-            finding = _median(lambda filters=filters: catalog.asset_ids(filters), arguments.rounds)
-            total = FacetCounts(catalog).of(filters).total
+            facets = _median(partial(_count, catalog, filters), arguments.rounds)
+            finding = _median(partial(catalog.asset_ids, filters), arguments.rounds)
+            total = _count(catalog, filters).total
             print(f"{name:20} {facets:6.3f} s {finding:6.3f} s {total:9,}")
     return 0
+
+
+def _count(catalog: Catalog, filters: Filters) -> Facets:
+    return FacetCounts(catalog).of(filters)
 
 
 def _median(call: Callable[[], object], rounds: int) -> float:
@@ -83,7 +89,7 @@ def _file(number: int, rng: np.random.Generator) -> IndexedFile:
     path = f"/archive/shelf {shelf}/box {box}/picture {number:07}.jpg"
     shares = rng.dirichlet(np.ones(8)).tolist()
     palette = tuple(
-        Colour(float(rng.random()), *(rng.normal(0, 0.08, 2).tolist()), share=share)
+        Colour._make([float(rng.random()), *rng.normal(0, 0.08, 2).tolist(), share])
         for share in sorted(shares, reverse=True)
     )
     metadata = Metadata(
