@@ -167,6 +167,26 @@ def test_why_it_matched_is_shown(page, library, ids):
     page.locator(".gallery h2", has_text="your 2 references").wait_for()
 
 
+def test_a_dropped_reference_stands_beside_the_picture(page, ids):
+    page.goto("/")
+    page.locator(".tile").first.wait_for()
+    dropped = io.BytesIO()
+    draw("riso", "disc", seed=7).save(dropped, "PNG")
+    picture = {"name": "mine.png", "mimeType": "image/png", "buffer": dropped.getvalue()}
+    page.locator("input[type=file]").set_input_files(picture)
+    page.locator(".gallery:not(.busy) h2", has_text="your reference").wait_for()
+    first = page.locator(".tile .open").first
+    name = first.get_attribute("aria-label").removeprefix("Look closer at ")
+    first.focus()
+    page.keyboard.press("o")
+    page.locator(".picture .name", has_text=name).wait_for()
+    page.locator(".reference .name", has_text="mine.png").wait_for()
+    page.locator(".reference .zoom[data-state=ready]").wait_for()
+    page.locator(".bars[aria-busy=false]").wait_for()
+    assert page.get_by_role("button", name="Where they match").is_enabled()
+    assert f"id={ids[name]}&like=u" in page.url
+
+
 def test_neighbours_lead_on_and_back(page, library, ids):
     open_asset(page, f"id={ids['ink-disc.png']}")
     images = page.locator(".neighbours img")

@@ -33,7 +33,8 @@ class Zoom {
     this.dropHeat();
     this.element.dataset.state = "loading";
     // The thumbnail lies beneath until the rest is there.
-    const layers = [{ type: "image", url: picture.thumbnail }, sharp(picture)];
+    const layers = [sharp(picture)];
+    if (picture.thumbnail !== picture.picture) layers.unshift({ type: "image", url: picture.thumbnail });
     this.viewer.open(layers.map((tileSource) => ({ tileSource, width: 1 })));
   }
 
@@ -57,7 +58,7 @@ class Zoom {
       this.onMissing?.();
     };
     viewer.addHandler("open-failed", giveUp);
-    viewer.addHandler("add-item-failed", ({ source }) => source?.url !== this.picture.thumbnail && giveUp());
+    viewer.addHandler("add-item-failed", ({ source }) => this.isBeneath(source) || giveUp());
     viewer.addHandler("tile-load-failed", ({ tiledImage }) => {
       if (tiledImage !== this.sharpest() || !this.picture.tiles) return;
       this.picture = { ...this.picture, tiles: null }; // what the server makes of it in one piece is better than nothing
@@ -74,7 +75,11 @@ class Zoom {
   sharpest() {
     const { world } = this.viewer;
     const items = Array.from({ length: world.getItemCount() }, (_, index) => world.getItemAt(index));
-    return items.find((item) => item.source.url !== this.picture.thumbnail) ?? null;
+    return items.find(({ source }) => !this.isBeneath(source)) ?? null;
+  }
+
+  isBeneath(source) {
+    return source?.url === this.picture.thumbnail && source.url !== this.picture.picture;
   }
 
   // Lays a heat map over the picture; null: none. `strength` is its opacity.
