@@ -9,9 +9,9 @@ import numpy as np
 import streamlit as st
 
 from stylesearch.atlas import Atlas, Family
-from stylesearch.errors import ImageError, UsageError
+from stylesearch.errors import StyleSearchError
 from stylesearch.library import Library
-from stylesearch.query import Query
+from stylesearch.query import COUNTER_WEIGHT, Query
 from ui import state
 from ui.atlas_routes import points_url
 from ui.boards_view import choose_board
@@ -91,14 +91,13 @@ def _progress(*, anew: bool) -> None:
 
 def _show_map(opened: Library, atlas: Atlas, search: state.Search) -> None:
     families, unusual = _families(opened, atlas)
-    hits = _hits(opened, search)
     data = {
         "points": points_url(atlas),
         "count": len(atlas),
         "summary": _summary(atlas),
         "families": families,
         "unusual": unusual,
-        "hits": hits,
+        "hits": _hits(opened, search),
         "step": state.steps(),
     }
     _atlas(key=_KEY, data=data, on_act_change=on_event(_KEY, _on_act))
@@ -112,14 +111,22 @@ def _summary(atlas: Atlas) -> str:
 
 
 def _hits(opened: Library, search: state.Search) -> list[int]:
-    """Ids of the pictures closest to a search; a link may hold one that cannot be had here."""
-    sides = [[(c.key, c.weight) for c in side if isinstance(c.key, int)] for side in (search.like, search.less)]
-    if not sides[0]:
+    """Ids of the pictures closest to a search; a link may hold references that cannot be had here."""
+    uploads = state.uploads()
+    like, less = (
+        [
+            (one.key if isinstance(one.key, int) else uploads[one.key].reference.source, one.weight * weight)
+            for one in side
+            if isinstance(one.key, int) or one.key in uploads
+        ]
+        for side, weight in ((search.like, 1.0), (search.less, COUNTER_WEIGHT))
+    )
+    if not like and not search.text:
         return []
     try:
-        query = Query(references=sides[0], counter_references=sides[1], k=HITS, exclude_references=False)
+        query = Query(like, counter_references=less, texts=search.text or (), k=HITS, exclude_references=False)
         return [hit.asset.id for hit in opened.search(query)]
-    except (UsageError, ImageError) as exc:
+    except StyleSearchError as exc:
         st.warning(verbatim(str(exc)))
         return []
 

@@ -78,7 +78,7 @@ class StyleMap {
     this.plot.subscribe("view", ({ view }) => this.moved(view));
     this.plot.subscribe("pointOver", (index) => this.overPoint(index));
     this.plot.subscribe("pointOut", () => this.overPoint(-1));
-    this.plot.subscribe("lassoEnd", () => (this.lassoed = true));
+    this.plot.subscribe("lassoStart", () => (this.lassoed = true)); // its end is told after the selection
     this.plot.subscribe("select", ({ points }) => this.selected(points));
     this.plot.subscribe("deselect", () => this.tell.chosen([]));
     const { x, y, families } = this.points;
