@@ -22,6 +22,7 @@ from stylesearch.cli.filters import (
 )
 
 if TYPE_CHECKING:
+    from stylesearch.library import Library
     from stylesearch.records import Hit
 
 
@@ -33,13 +34,16 @@ if TYPE_CHECKING:
         "stylesearch search --text 'ink wash, muted colours'",
         "stylesearch search a.png --text 'ink wash' --weights 1,0.5",
         "stylesearch search reference.png --tag poster --date 1890..1914",
+        "stylesearch search 'board:Ink & wash' -k 50",
         "stylesearch search reference.png --sheet hits.png",
     )
 )
 def search(
     references: Annotated[
         list[str] | None,
-        typer.Argument(metavar="REFERENCE", help="Image files, uris, or id:N for a picture of the library."),
+        typer.Argument(
+            metavar="REFERENCE", help="Image files, uris, id:N for a picture of the library, or board:NAME for a board."
+        ),
     ] = None,
     text: Annotated[
         list[str] | None, typer.Option("--text", "-t", help="The style in words, alone or with references. Repeatable.")
@@ -86,22 +90,22 @@ def search(
     from stylesearch.query import Query
     from stylesearch.sheets import contact_sheet
 
-    sources = [source_of(reference) for reference in references or ()]
-    numbers = _weights(weights, len(sources), len(text or ()))
-    query = Query(
-        references=list(zip(sources, numbers, strict=False)),
-        texts=list(zip(text or (), numbers[len(sources) :], strict=True)),
-        counter_references=[source_of(text) for text in unlike or ()],
-        k=k,
-        exclude_references=not include_references,
-        **filters_of(path, format, tag, creator, licence, date, software, generated),
-    )
+    given = references or []
+    numbers = _weights(weights, len(given), len(text or ()))
     with Library.open(library) as opened:
+        query = Query(
+            references=_sources(opened, given, numbers),
+            texts=list(zip(text or (), numbers[len(given) :], strict=True)),
+            counter_references=[source_of(text) for text in unlike or ()],
+            k=k,
+            exclude_references=not include_references,
+            **filters_of(path, format, tag, creator, licence, date, software, generated),
+        )
         if sheet is not None:
             spare_originals(opened.catalog, sheet)
         hits = opened.search(query, space=space, min_score=min_score)
         if sheet is not None:
-            shown = [reference for reference in references or () if not reference.startswith("id:")]
+            shown = [reference for reference in given if not reference.startswith(("id:", "board:"))]
             contact_sheet(hits, sheet, opened.ensure_thumbnail, references=shown)
     if as_json:
         print_json([as_record(hit) for hit in hits])
@@ -138,6 +142,23 @@ def source_of(text: str) -> str | int:
     if int(number) >= 2**63:  # more than the catalog can count
         raise UsageError(f"There is no asset {number} in the library.")
     return int(number)
+
+
+def _sources(opened: Library, references: list[str], weights: list[float]) -> list[tuple[str | int, float]]:
+    """What the references stand for, with their weights; a board stands for its pictures."""
+    from stylesearch.errors import UsageError
+
+    found: list[tuple[str | int, float]] = []
+    for reference, weight in zip(references, weights, strict=False):
+        name = reference.removeprefix("board:")
+        if name == reference:
+            found.append((source_of(reference), weight))
+            continue
+        board = opened.boards.find(name)
+        if not board.references:
+            raise UsageError(f"The board '{board.name}' has no picture that counts in a search.")
+        found += [(asset_id, weight * own) for asset_id, own in board.references]
+    return found
 
 
 def _weights(given: str | None, references: int, texts: int) -> list[float]:
