@@ -13,12 +13,11 @@ import os
 import re
 import shutil
 import unicodedata
-import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
-from typing import IO, Any, Literal, NamedTuple
+from typing import IO, Any, Literal
 
 from PIL import Image
 
@@ -29,6 +28,7 @@ from stylesearch.images import read_image
 from stylesearch.records import Asset, Board, BoardItem, Details, Limits, divide_uri, printable
 from stylesearch.sheets import Paper, SheetTile, board_sheet
 from stylesearch.swatches import swatches_svg
+from stylesearch.zip_stream import Entry, zip_stream
 
 ExportKind = Literal["originals", "figma", "sheet", "csv"]
 
@@ -48,13 +48,6 @@ _PHOTOGRAPHIC = ("JPEG", "HEIC", "AVIF", "RAW", "JPEG2000", "MP4", "MATROSKA", "
 
 # Columns of a board's CSV beside those of the catalogue.
 _OWN_COLUMNS = ("position", "name", "weight", "note", "missing")
-
-
-class Entry(NamedTuple):
-    """A file of an export: its name, and its content."""
-
-    name: str
-    content: IO[bytes]
 
 
 @dataclass
@@ -79,6 +72,7 @@ class BoardExport:
         details: of its assets, by id.
         picture: reads an asset's picture; raises ImageError.
         thumbnail: says where an asset's thumbnail lies; None where there is none.
+        spare: refuses to write where a file of the library lies.
         limits: caps on input.
         most_bytes: of originals in one ZIP.
     """
@@ -87,6 +81,7 @@ class BoardExport:
     details: Mapping[int, Details]
     picture: Callable[[Asset], Image.Image]
     thumbnail: Callable[[Asset], Path | None]
+    spare: Callable[[Path], None]
     limits: Limits
     most_bytes: int = MOST_BYTES
 
@@ -99,9 +94,11 @@ class BoardExport:
             paper: of a PDF.
 
         Raises:
-            UsageError: another extension, too many bytes or pictures, or a place that cannot be written.
+            UsageError: another extension, too many bytes or pictures, or a place that cannot be written or that one of
+                the library's own files has.
         """
         target = Path(path)
+        self.spare(target)
         kinds: dict[str, ExportKind] = {".zip": "originals", ".pdf": "sheet", ".png": "sheet", ".csv": "csv"}
         kind = kind or kinds.get(target.suffix.lower())
         if kind == "figma" and target.suffix.lower() != ".zip":
@@ -137,7 +134,7 @@ class BoardExport:
             )
         exported = Exported() if exported is None else exported
         entries = self._originals(exported) if kind == "originals" else self._flat(exported)
-        return _zipped(entries, self.board)
+        return zip_stream(safe_name(self.board.name), self.board.changed_at, entries)
 
     def _originals(self, exported: Exported) -> Iterator[Entry]:
         names, items, written = self._names(), [], dict[str, str]()
@@ -311,44 +308,6 @@ def _opened(asset: Asset, limits: Limits) -> tuple[IO[bytes], str]:
             return copy, digest.hexdigest()
         copy.close()
     raise ImageError("missing", "No file holds this picture any more. Index its folder again.")
-
-
-class _Pieces(io.RawIOBase):
-    """What a ZIP consists of so far, until it is taken."""
-
-    def __init__(self) -> None:
-        self._pieces: list[bytes] = []
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: Any) -> int:
-        self._pieces.append(bytes(data))
-        return len(data)
-
-    def take(self) -> bytes:
-        taken = b"".join(self._pieces)
-        self._pieces.clear()
-        return taken
-
-
-def _zipped(entries: Iterator[Entry], board: Board) -> Iterator[bytes]:
-    pieces = _Pieces()
-    moment = board.changed_at.timetuple()[:6]
-    with zipfile.ZipFile(pieces, "w") as archive:
-        for name, content in entries:
-            info = zipfile.ZipInfo(f"{safe_name(board.name)}/{name}", moment)
-            info.external_attr = 0o644 << 16
-            info.create_system = 3  # Unix, wherever it is made
-            info.compress_type = zipfile.ZIP_DEFLATED if name.endswith((".json", ".svg")) else zipfile.ZIP_STORED
-            info.file_size = content.seek(0, io.SEEK_END)
-            content.seek(0)
-            with archive.open(info, "w") as file:
-                while chunk := content.read(_CHUNK):
-                    file.write(chunk)
-                    yield pieces.take()
-            yield pieces.take()
-    yield pieces.take()
 
 
 def _gigabytes(count: int) -> str:

@@ -591,7 +591,8 @@ class Library:
         """A board, ready to be written as a ZIP of its originals, a contact sheet and the like."""
         board = self.boards.get(board_id)
         details = self.catalog.details([item.asset.id for item in board.items])
-        return BoardExport(board, details, self.picture, self.ensure_thumbnail, self._environment.limits)
+        spare = partial(spare_originals, self.catalog)
+        return BoardExport(board, details, self.picture, self.ensure_thumbnail, spare, self._environment.limits)
 
     def export_sidecars(
         self, folder: str | os.PathLike[str], filters: Filters | None = None, *, overwrite: bool = False

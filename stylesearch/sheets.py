@@ -110,6 +110,18 @@ _SHAPE = 0.8  # height of a tile's picture to its width: three rows on a lying p
 _INK, _QUIET, _EMPTY = "#1c1b19", "#6b6863", "#eeece8"
 
 
+def paper_of(name: str) -> Paper:
+    """The paper of this name.
+
+    Raises:
+        UsageError: there is none.
+    """
+    for paper in PAPERS:
+        if paper == name.lower():
+            return paper
+    raise UsageError(f"There is no paper '{name}'. There are: {', '.join(PAPERS)}.")
+
+
 class SheetTile(NamedTuple):
     """One picture of a board's sheet.
 
@@ -143,10 +155,8 @@ def board_sheet(
         paper: of a PDF.
 
     Raises:
-        UsageError: more pictures than one picture has room for, or an unknown paper.
+        UsageError: more pictures than one picture has room for.
     """
-    if paper not in PAPERS:
-        raise UsageError(f"There is no paper '{paper}'. There are: {', '.join(PAPERS)}.")
     heading = (title, notes.partition("\n")[0])
     if suffix == ".png":
         page = _Page(PAPERS["a4"][0], None, _SCREEN_DPI, count)

@@ -22,6 +22,7 @@ from stylesearch.boards import BoardExport, safe_name
 from stylesearch.errors import UsageError
 from stylesearch.records import Board
 from stylesearch.settings import Settings
+from stylesearch.sheets import Paper
 from stylesearch.swatches import common_palette
 
 HOSTILE = "=cmd<img src=x onerror=alert(1)>&amp; con.png"
@@ -207,7 +208,7 @@ def test_a_common_palette_counts_each_picture_alike(library: Library) -> None:
 
 
 @pytest.mark.parametrize("paper", ["a4", "a3", "letter", "tabloid"])
-def test_a_contact_sheet_to_print(library: Library, board: Board, tmp_path: Path, paper: str) -> None:
+def test_a_contact_sheet_to_print(library: Library, board: Board, tmp_path: Path, paper: Paper) -> None:
     import pypdfium2
 
     exported = library.board_export(board.id).write(tmp_path / "sheet.pdf", paper=paper)
@@ -257,14 +258,27 @@ def test_a_table_holds_the_board_and_what_is_known(library: Library, board: Boar
         ("board.zip", "csv", "must end in .csv"),
         ("board.csv", "sheet", "must end in .pdf or .png"),
         ("none/board.csv", None, "cannot be written"),
-        ("sheet.pdf", None, "There is no paper 'b5'"),
     ],
 )
 def test_what_cannot_be_written(
     library: Library, board: Board, tmp_path: Path, name: str, kind: boards.ExportKind | None, message: str
 ) -> None:
     with pytest.raises(UsageError, match=message):
-        library.board_export(board.id).write(tmp_path / name, kind, paper="b5" if "paper" in message else "a4")
+        library.board_export(board.id).write(tmp_path / name, kind)
+
+
+def test_no_original_is_replaced(library: Library, board: Board) -> None:
+    wide = library.folder.parent / "pictures" / "wide.png"
+    before = wide.read_bytes()
+    with pytest.raises(UsageError, match="one of the originals"):
+        library.board_export(board.id).write(wide)
+    assert wide.read_bytes() == before
+
+
+def test_a_download_can_be_broken_off(library: Library, board: Board) -> None:
+    stream = library.board_export(board.id).stream("originals")
+    assert next(stream)
+    stream.close()
 
 
 def test_an_empty_board_can_be_written(library: Library, tmp_path: Path) -> None:

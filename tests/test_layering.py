@@ -66,6 +66,7 @@ LAYERS = [
         "stylesearch.references",
         "stylesearch.library",
         "stylesearch.moving",
+        "stylesearch.zip_stream",
         "stylesearch",
     ],
     ["indexer", "stylesearch.transfer", "encoder_training"],
