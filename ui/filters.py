@@ -59,7 +59,7 @@ def query_filters(search: state.Search) -> dict[str, Any]:
         "licences": narrowing.licences,
         "years": narrowing.years,
         "folders": (narrowing.place,) if narrowing.place else (),
-        "whole": True,
+        "whole": bool(narrowing.creators or narrowing.licences),
     }
 
 
