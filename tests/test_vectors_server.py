@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import http.server
+import json
 import socket
 import sys
 import threading
 from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 
 from stylesearch.errors import MissingDependencyError, SpaceMismatchError, UsageError, VectorIndexError
-from stylesearch.records import Changes
-from stylesearch.vectors import index_place, new_index, open_index
+from stylesearch.records import Changes, Facts
+from stylesearch.vectors import drop_index, index_place, new_index, open_index
+from stylesearch.vectors.base import Condition
 from stylesearch.vectors.qdrant_search import HEADER
 from stylesearch.vectors.qdrant_server import QdrantServerIndex, Server
 
@@ -76,6 +79,20 @@ def test_spaces_share_points_and_go_alone(client, changes):
     again.drop()
     assert not client.collection_exists(SERVER.name)
     again.drop()
+
+
+def test_dropping_what_lies_on_a_server(client, changes, monkeypatch, tmp_path):
+    monkeypatch.setattr("stylesearch.vectors.qdrant_server._connect", lambda server: client)
+    monkeypatch.setattr(client, "close", lambda: None)
+    kind = "qdrant+http://none/prints"
+    for name in ("one", "other"):
+        open_index(kind, tmp_path / f"{name}.vectors", DIM).apply(changes)
+    drop_index(kind, tmp_path / "one.vectors")
+    assert len(open_index(kind, tmp_path / "other.vectors", DIM)) == DIM
+    assert len(open_index(kind, tmp_path / "one.vectors", DIM)) == 0
+    for name in ("one", "other", "other"):
+        drop_index(kind, tmp_path / f"{name}.vectors")
+    assert not client.collection_exists("prints")
 
 
 def test_a_process_that_was_killed_is_followed_by_one_that_does_it_again(client, changes):
@@ -169,6 +186,78 @@ def test_options_reach_the_collection(monkeypatch):
     )
     assert (asked["shard_number"], asked["replication_factor"], asked["write_consistency_factor"]) == (3, 2, 2)
     client.close()
+
+
+class _Recording(http.server.BaseHTTPRequestHandler):
+    """Answers as a server that holds 3 points, of which it shows none; keeps what it was asked."""
+
+    asked: ClassVar[list[tuple[str, str, Any]]] = []
+    done: ClassVar[dict[str, Any]] = {"operation_id": 1, "status": "completed"}
+    answers: ClassVar[dict[str, Any]] = {
+        "exists": {"exists": False},
+        "count": {"count": 3},
+        "query": {"points": []},
+        "scroll": {"points": [], "next_page_offset": None},
+        "prints": True,
+    }
+
+    def _answer(self):
+        length = int(self.headers.get("Content-Length") or 0)
+        path = self.path.partition("?")[0].removeprefix("/collections/prints").strip("/")
+        self.asked.append((self.command, path, json.loads(self.rfile.read(length) or b"null")))
+        end = self.path.partition("?")[0].rpartition("/")[2]
+        result = [] if (self.command, path) == ("POST", "points") else self.answers.get(end, self.done)
+        body = json.dumps({"result": result, "status": "ok", "time": 0.0}).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_GET = do_PUT = do_POST = do_DELETE = do_PATCH = _answer  # noqa: N815
+
+    def log_message(self, *arguments):
+        pass
+
+
+def test_what_goes_over_the_wire(changes):
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Recording) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        place = f"http://127.0.0.1:{server.server_port}/prints?shards=3&replicas=2&write_consistency=2&on_disk=1"
+        index = QdrantServerIndex.open(Server.parse(place, ""), "space", DIM)
+        facts = {0: Facts("PNG", tags=("ink",), uris=("/a/0.png",))}
+        index.apply(Changes(changes.asset_ids[:2], changes.vectors[:2], np.array([True, False]), 5, "token", facts))
+        index.search(changes.vectors[:1], 2, (Condition("tags", equals=("ink",)), Condition("uris", begins=("/a/",))))
+        index.close()
+        server.shutdown()
+        thread.join()
+    asked = {(method, path): body for method, path, body in reversed(_Recording.asked)}  # the first of each
+    made = asked["PUT", ""]
+    assert made["vectors"] == {"space": {"size": DIM, "distance": "Dot", "on_disk": True}}
+    assert [made[key] for key in ("shard_number", "replication_factor", "write_consistency_factor")] == [3, 2, 2]
+    assert made["quantization_config"] == {"scalar": {"type": "int8", "always_ram": True}}
+    indexed = {body["field_name"]: body["field_schema"] for _, path, body in _Recording.asked if path == "index"}
+    assert indexed["tags"] == "keyword" and indexed["year"] == "integer"
+    assert indexed["uris"] == {"type": "keyword", "on_disk": True, "prefix": True}
+    header, batch = (body for method, path, body in _Recording.asked if (method, path) == ("PUT", "points"))
+    assert header["points"][0]["payload"] == {"stylesearch": {"format": "stylesearch-qdrant-server", "version": 2}}
+    assert header["update_mode"] == batch["update_mode"] == "insert_only"
+    assert batch["batch"]["ids"] == [0] and batch["batch"]["vectors"] == {"space": changes.vectors[:1].tolist()}
+    assert batch["batch"]["payloads"] == [{"format": "PNG", "generated": 0, "uris": ["/a/0.png"], "tags": ["ink"]}]
+    gone = asked["POST", "points/vectors/delete"]
+    assert gone["vector"] == ["space"]
+    assert gone["filter"]["must"] == [{"has_id": [1]}, {"has_vector": "space"}]
+    followed = [body for _, path, body in _Recording.asked if path == "points/payload"]
+    assert [(body["key"], body["points"]) for body in followed] == [("stylesearch", [HEADER])] * 2
+    assert followed[1]["payload"] == {"space": {"sequence": 5, "history": "token"}}
+    question = asked["POST", "points/query"]
+    assert question["filter"]["must"] == [
+        {"key": "tags", "match": {"any": ["ink"]}},
+        {"key": "uris", "match": {"prefix": "/a/"}},
+        {"has_vector": "space"},
+    ]
+    assert question["using"] == "space" and question["params"]["exact"] is True
 
 
 def test_without_the_client_the_extra_is_named(monkeypatch):
