@@ -4,8 +4,8 @@
 
 Fills a database on a server of its own with drawn records: one location for each picture, paths of about 60 characters,
 a title, a creator, three keywords of 2,000, a palette of eight colours and a vector of 384 numbers. Prints the pictures
-a second that one writer commits, by the size of its batches (writers take turns, so that several are not much faster),
-and the bytes for each picture by table, with their indexes. docs/guide-cluster.md calculates with these numbers.
+a second that one writer commits, by the size of its batches (writers take turns, so that several are not much faster)
+and by how rows reach the server, and the bytes for each picture by table, with their indexes. docs/guide-cluster.md calculates with these numbers.
 """
 
 from __future__ import annotations
@@ -15,14 +15,16 @@ import hashlib
 import sys
 import tempfile
 import time
+from itertools import product
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 from sqlalchemy import create_engine, text
 
 from benchmarks.machine import machine
 from benchmarks.postgres import Server
-from stylesearch.catalog import Catalog
+from stylesearch.catalog import Catalog, bulk
 from stylesearch.records import Appearance, Batch, Colour, FileStat, IndexedFile, Metadata, Space
 
 BATCHES = (32, 256, 1024)
@@ -56,21 +58,23 @@ def main() -> int:
 
 
 def _fill(url: str, pictures: int, rng: np.random.Generator) -> int:
-    """Writes a third of the pictures in batches of each size, and prints the rates; returns how many were written."""
+    """Writes the same share of the pictures in batches of each size, by COPY and, to compare, by INSERT; prints the
+    rates, and returns how many were written."""
     first = 0
     with Catalog.open(url) as catalog:
         space_id, scan_id = catalog.ensure_space(SPACE), catalog.begin_scan("/archive")
-        for size in BATCHES:
+        for size, how in product(BATCHES, ("COPY", "INSERT")):
             batches = [
                 Batch([_drawn(number, rng) for number in range(start, start + size)])
-                for start in range(first, first + pictures // len(BATCHES), size)
+                for start in range(first, first + pictures // (2 * len(BATCHES)), size)
             ]
-            started = time.perf_counter()
-            for batch in batches:
-                catalog.write(space_id, scan_id, batch)
-            seconds = time.perf_counter() - started
+            with patch.object(bulk, "FEW_ROWS", sys.maxsize if how == "INSERT" else bulk.FEW_ROWS):
+                started = time.perf_counter()
+                for batch in batches:
+                    catalog.write(space_id, scan_id, batch)
+                seconds = time.perf_counter() - started
             first += len(batches) * size
-            print(f"batches of {size:5,}: {len(batches) * size / seconds:8,.0f} pictures/s")
+            print(f"batches of {size:5,} by {how:6}: {len(batches) * size / seconds:8,.0f} pictures/s", flush=True)
     return first
 
 
