@@ -32,8 +32,9 @@ class Pruned:
 def prune(catalog: Catalog, thumbnails: Path, *, keep_days: float = KEEP_DAYS, dry_run: bool = False) -> Pruned:
     """Drops pictures that no file has had for so many days, with their vectors, metadata, tags and thumbnails.
 
-    Those are pictures whose files were deleted, or replaced by others; files on a disk that is away are neither. A
-    picture that comes back later is indexed as a new one.
+    Those are pictures whose files were deleted, or replaced by others; files on a disk that is away are neither. What
+    lies on a board is kept. A picture that comes back later is indexed as a new one. Boards that were deleted as long
+    ago go, too.
 
     Args:
         catalog: of the library.

@@ -124,7 +124,7 @@ def prune(
 ) -> None:
     """Let go of pictures that were replaced or deleted: their vectors, metadata, tags and thumbnails.
 
-    Original files are never touched, and pictures on a disk that is away are kept.
+    Original files are never touched; pictures on a disk that is away, and those that lie on a board, are kept.
     """
     from stylesearch.library import Library
     from stylesearch.pruning import prune as run
