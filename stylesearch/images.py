@@ -191,12 +191,12 @@ def decoder_name(data: bytes) -> str | None:
         return None
 
 
-def thumbnail(picture: Image.Image, side: int = THUMBNAIL_SIDE) -> bytes:
+def thumbnail(picture: Image.Image, side: int = THUMBNAIL_SIDE, quality: int = 80) -> bytes:
     """A WebP file, `side` pixels along its longest side; smaller pictures keep their size."""
     small = picture.copy()
     small.thumbnail((side, side), Image.Resampling.BICUBIC, reducing_gap=1.5)
     buffer = io.BytesIO()
-    small.save(buffer, "WEBP", quality=80, method=2)
+    small.save(buffer, "WEBP", quality=quality, method=2)
     return buffer.getvalue()
 
 

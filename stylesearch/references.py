@@ -126,8 +126,11 @@ class ReferenceReader:
         decoded = load_pixels(data, self.encoder().preprocess, self.limits, name=name)
         digest = hashlib.sha256(data).hexdigest()
         known = self.catalog.assets_by_hash([digest], self.space_id).get(digest)
-        source = known.asset_id if known and known.has_vector else self.encoder().embed_pixels(decoded.pixels[None])[0]
-        return LoadedReference(source, thumbnail(decoded.picture), thumbnail(decoded.picture, PICTURE_SIDE))
+        held = known.asset_id if known and known.has_vector else None
+        source = self.encoder().embed_pixels(np.stack([decoded.pixels]))[0] if held is None else held
+        # At a high quality: parts of it are encoded, and grain is style.
+        picture = thumbnail(decoded.picture, PICTURE_SIDE, quality=95)
+        return LoadedReference(source, thumbnail(decoded.picture), picture)
 
     def _of_crop(self, crop: Crop) -> tuple[np.ndarray, set[int]]:
         """Its vector float32 (D,), and the id of the asset that it is cut from, if it is one."""

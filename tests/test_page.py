@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from browser import running_chromium, running_page
 from studio import EXTENSIONS, SHAPES, STYLES, draw
+from visiting import FOCUSED, focused, names, open_page, upload, visitor, wait_for_heading
 
 from indexer.run import index
 from stylesearch import Library, Query
@@ -63,37 +64,8 @@ def chromium() -> Iterator[Any]:
 
 @pytest.fixture
 def page(chromium, address) -> Iterator[Any]:
-    """A visitor's window. Whatever happens in it, no script may fail and no traceback may show."""
-    context = chromium.new_context(viewport={"width": 1200, "height": 900}, base_url=address)
-    context.set_default_timeout(15_000)
-    context.grant_permissions(["clipboard-read", "clipboard-write"])
-    window = context.new_page()
-    errors: list[str] = []
-    window.on("pageerror", lambda error: errors.append(str(error)))
-    window.on("dialog", lambda dialog: errors.append(f"a script of a file name ran: {dialog.message}"))
-    yield window
-    assert errors == []
-    assert window.get_by_test_id("stException").count() == 0
-    context.close()
-
-
-def open_page(page: Any, query: str = "") -> None:
-    page.goto(f"/{query}")
-    page.locator(".tile").first.wait_for()
-
-
-def names(page: Any) -> list[str]:
-    """The pictures of the gallery, in order."""
-    found: list[str] = page.locator(".tile img").evaluate_all("images => images.map(image => image.alt)")
-    return found
-
-
-def wait_for_heading(page: Any, text: str) -> None:
-    page.locator(".gallery:not(.busy) h2", has_text=text).wait_for()
-
-
-def upload(page: Any, name: str, data: bytes) -> None:
-    page.locator("input[type=file]").set_input_files({"name": name, "mimeType": "image/png", "buffer": data})
+    with visitor(chromium, address) as window:
+        yield window
 
 
 def png(style: str, shape: str, tmp_path: Path) -> bytes:
@@ -101,15 +73,6 @@ def png(style: str, shape: str, tmp_path: Path) -> bytes:
     path = tmp_path / "reference.png"
     draw(style, shape, seed=7).save(path)
     return path.read_bytes()
-
-
-def focused(page: Any) -> str:
-    """The picture of the gallery that has the focus."""
-    label: str = page.evaluate("document.activeElement.shadowRoot.activeElement.ariaLabel")
-    return label.removeprefix("Look closer at ")
-
-
-FOCUSED = "name => document.activeElement.shadowRoot?.activeElement?.ariaLabel === `Look closer at ${name}`"
 
 
 def style(name: str) -> str:
@@ -126,6 +89,15 @@ def test_the_page_opens_on_the_pictures_of_the_library(page):
         "images => Promise.all(images.map(image => image.decode().then(() => image.naturalWidth)))"
     )
     assert min(widths) >= 160
+
+
+def test_a_library_that_reads_no_words_says_so(page):
+    open_page(page)
+    field = page.get_by_role("searchbox", name="Describe a style in words")
+    assert field.is_disabled()
+    assert field.get_attribute("placeholder") == "The model of this library reads no words"
+    open_page(page, "?text=ink")
+    page.get_by_role("alert").get_by_text("reads no words").wait_for()
 
 
 def test_an_uploaded_reference_finds_its_style(page, tmp_path):
@@ -189,7 +161,7 @@ def test_chips_turn_and_go(page, ids):
 def test_filters_narrow_the_pictures(page, ids):
     open_page(page, f"?like={ids['ink-disc.png']}")
     page.get_by_role("button", name="Filters").click()
-    page.get_by_test_id("stPopoverBody").get_by_text("JPEG", exact=True).click()
+    page.get_by_role("checkbox", name="JPEG").click()
     page.locator(".tile img[alt='ink-ring.png']").wait_for(state="detached")
     assert names(page)[0] == "ink-bars.jpg"
     assert {Path(name).suffix for name in names(page)} == {".jpg"}

@@ -18,7 +18,7 @@ from ui.wording import count, reason, refused_upload, verbatim
         Search(),
         Search(like=(Chosen(12, 2.0), Chosen(17)), less=(Chosen(9, 0.5),), formats=("PNG",)),
         Search(like=(Chosen("u0123456789ab"), Chosen(3)), folder="Posters & prints/2024", count=250),
-        Search(like=(Chosen(3, 0.5, (0.25, 0, 1, 0.333)),), text="ink wash, muted", sure=0.9),
+        Search(like=(Chosen(3, 0.5, (0.25, 0, 1, 0.333)),), text="ink wash, muted", sure=0.75),
         Search(text="50 % grey & *flat*"),
     ],
 )

@@ -24,8 +24,8 @@ def show_crop(library: Library, search: state.Search) -> None:
     if isinstance(chosen.key, int):
         picture = picture_url(library.assets([chosen.key])[chosen.key])
     else:
-        data = base64.b64encode(state.uploads()[chosen.key].reference.picture)
-        picture = f"data:image/webp;base64,{data.decode()}"
+        encoded = base64.b64encode(state.uploads()[chosen.key].reference.picture)
+        picture = f"data:image/webp;base64,{encoded.decode()}"
     data = {"picture": picture, "name": name_of(library, chosen.key), "box": chosen.box, "step": state.steps()}
     _crop(key=state.CROP, data=data, on_act_change=on_event(state.CROP, _on_crop))
 

@@ -13,7 +13,7 @@ from stylesearch.query import COUNTER_WEIGHT, Crop, Query, ReferenceSource
 from stylesearch.records import Hit
 from ui import state
 from ui.boards_view import choose_board
-from ui.chosen import Chosen
+from ui.chosen import Chosen, Key
 from ui.crop import show_crop
 from ui.filters import query_filters, show_filters, without_filters
 from ui.first_run import show_first_run
@@ -31,7 +31,7 @@ def show() -> None:
     opened, search = library(), state.current()
     _do_what_was_asked()
     references = chips(opened, search)
-    search = _without_lost(search, {reference["key"] for reference in references})
+    search = _without_lost(opened, search, {reference["key"] for reference in references})
     with st.container(horizontal=True, key="search_bar"):
         show_tray(references, search.text if opened.reads_texts else None, state.notices(), take_tray_event)
         show_filters(search)
@@ -56,12 +56,18 @@ def _do_what_was_asked() -> None:
                     state.notify(str(exc))
 
 
-def _without_lost(search: state.Search, known: set[state.Key]) -> state.Search:
+def _without_lost(opened: Library, search: state.Search, known: set[Key]) -> state.Search:
+    """What of the search this library can look for."""
     lost = [chosen.key for chosen in (*search.like, *search.less) if chosen.key not in known]
     for key in lost:
         search = search.without_reference(key)
     if lost:
         state.notify(f"{count(len(lost), 'reference')} of this link cannot be found here any more.")
+    wordless = bool(search.text) and not opened.reads_texts
+    if wordless:
+        search = replace(search, text="")
+        state.notify("The model of this library reads no words, so only pictures can be looked for.")
+    if lost or wordless:
         state.go_to(search)
     return search
 

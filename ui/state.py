@@ -51,7 +51,7 @@ _Number = TypeVar("_Number", int, float)
 
 COUNTS = (60, 120, 250, 500)  # how many pictures to show at once
 MOST_SHOWN = 5_000
-SURENESS = (0.0, 0.25, 0.5, 0.9)  # least scores that the page offers; 0: whatever comes closest
+SURENESS = (0.0, 0.25, 0.5, 0.75)  # least scores that the page offers; 0: whatever comes closest
 _LONGEST_FOLDER = 200
 _LONGEST_TEXT = 300
 _MOST_UPLOADS = 40  # of about 0.2 MB each; the oldest goes first

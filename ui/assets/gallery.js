@@ -264,13 +264,13 @@ class Gallery {
     const place = element?.getBoundingClientRect();
     const scale = tile && Math.min(1, 320 / Math.max(tile.width, tile.height));
     const [width, height] = tile ? [tile.width * scale, tile.height * scale] : [0, 0];
-    if (!tile || !element.isConnected || place.height > 0.8 * height) return box.hidePopover();
+    if (!tile || !element.isConnected || place.height > 0.9 * height) return box.hidePopover();
     box.querySelector("img").src = tile.thumbnail;
     box.querySelector("p").textContent = `${tile.name} · ${tile.width} × ${tile.height}`;
     const right = place.right + 12 + width + 16 < innerWidth;
     const left = right ? place.right + 12 : Math.max(8, place.left - width - 28);
     const top = Math.min(innerHeight - height - 56, Math.max(8, place.top + place.height / 2 - height / 2));
-    Object.assign(box.style, { left: `${left}px`, top: `${top}px`, width: `${width + 16}px` });
+    Object.assign(box.style, { left: `${left}px`, top: `${top}px`, width: `${width + 18}px` });
     box.showPopover();
   }
 }
