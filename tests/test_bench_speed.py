@@ -77,8 +77,17 @@ def test_memory_is_that_of_fresh_processes():
 
 def test_the_page_is_measured_in_a_browser():
     pytest.importorskip("playwright")
-    rows = {row.side: row.values for row in measured("page", Config(tiles=60, rounds=2)).rows}
-    assert set(rows) == {"page opened to pictures", "'More like this' to the answer"}
+    config = Config(encoder="descriptors:lab-gradient", count=30, tiles=60, rounds=2)
+    rows = {row.side: row.values for row in measured("page", config).rows}
+    assert set(rows) == {
+        "page opened to pictures",
+        "a dropped picture to what is like it",
+        "next query, few tiles",
+        "next query, 60 tiles",
+        "server's memory over 10 queries",
+    }
+    assert rows["a dropped picture to what is like it"]["p50 s"] > 0
+    assert 50 < rows["server's memory over 10 queries"]["MB late"] < 5_000
 
 
 def test_a_page_without_a_browser_says_so(tmp_path):

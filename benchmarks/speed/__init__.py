@@ -27,13 +27,13 @@ class Config:
     """What to measure with.
 
     Attributes:
-        encoder: of the parts indexing and memory.
+        encoder: of the parts indexing, memory and page.
         pictures: folder whose pictures are indexed; None: drawn ones.
-        count: pictures to index at most; as many are drawn.
+        count: pictures to index at most; as many are drawn, and for the part page at least some more than `tiles`.
         side: the longer side in pixels of a drawn picture.
         vectors, dim: size of the gallery of the parts search and memory.
         k: neighbours wanted.
-        rounds: queries, or clicks, that are timed.
+        rounds: queries, or clicks, that are timed; five times as many show whether the page's server grows.
         repeats: of the part indexing, whose medians are taken.
         tiles: pictures that the page shows: 60, 120, 250 or 500.
         chromium: program of the browser; None: the one on the path, or Playwright's own.
@@ -51,7 +51,7 @@ class Config:
     k: int = 20
     rounds: int = 100
     repeats: int = 3
-    tiles: int = 250
+    tiles: int = 500
     chromium: Path | None = None
     peers: bool = False
     seed: int = 0

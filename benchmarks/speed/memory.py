@@ -77,7 +77,12 @@ def peak_memory() -> Iterator[list[int]]:
 
 def memory_now() -> int:
     """The sum of `peak_memory` at this moment."""
-    return sum(map(_memory_of, _family(os.getpid())))
+    return memory_of(os.getpid())
+
+
+def memory_of(pid: int) -> int:
+    """The proportional set sizes of a process and its descendants, in bytes (Linux)."""
+    return sum(map(_memory_of, _family(pid)))
 
 
 def _indexing(config: Config, tell: Callable[[str], None]) -> list[Row]:

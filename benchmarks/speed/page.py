@@ -1,24 +1,22 @@
-"""How fast the page answers in a browser: from a click on 'More like this' to new pictures, with many tiles shown."""
+"""How fast the page answers in a browser, to new pictures in sight: a dropped file, another query, many tiles."""
 
 from __future__ import annotations
 
-import shutil
-import socket
-import subprocess
-import sys
+import base64
+import io
 import tempfile
 import time
-import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmarks.drawn import draw_files
+from benchmarks.drawn import draw, draw_files
+from benchmarks.speed.memory import MB, memory_of
 from benchmarks.speed.result import Part, Row
+from benchmarks.speed.served import browser, served
 from indexer.run import index
 from stylesearch.errors import StyleSearchError
 from stylesearch.library import Library
@@ -28,120 +26,154 @@ if TYPE_CHECKING:
     from benchmarks.speed import Config
 
 WAIT_MS = 60_000
-ENCODER = "descriptors:lab-gradient"  # the page's time does not depend on it, and this one is quick
 SPARE = 20  # pictures of the library beyond those that are shown
-STEPS = 30  # clicks at most: each takes a good part of a second
+FEW = 60  # tiles that the page shows where nobody asks for more
+STEPS = 30  # at most of each kind: each takes a good part of a second
+QUERIES = 5  # for each round, over which the memory of the server is watched: 500 of 100
+DROPPED = (1600, 1200)  # pixels of a picture that is dropped
+
 # Resolves once the gallery holds new pictures and those in sight are decoded.
-ANSWERED = """async ([before, tiles]) => {
+ANSWERED = """async ([before, wait]) => {
   const root = [...document.querySelectorAll('*')].find((e) => e.shadowRoot?.querySelector('.gallery')).shadowRoot;
   const images = () => [...root.querySelectorAll('.tile img')];
-  while (images().length < tiles || images()[0].src === before || root.querySelector('.busy'))
+  const late = performance.now() + wait;
+  while (!images().length || images()[0].src === before || root.querySelector('.busy')) {
+    if (performance.now() > late) throw new Error('no answer');
     await new Promise(requestAnimationFrame);
+  }
   const seen = images().filter((image) => image.getBoundingClientRect().top < innerHeight);
   await Promise.all(seen.map((image) => image.decode()));
-  return images()[0].src;
+}"""
+
+DROP = """(data) => {
+  const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
+  const dataTransfer = new DataTransfer();
+  dataTransfer.items.add(new File([bytes], "dropped.jpg", { type: "image/jpeg" }));
+  document.body.dispatchEvent(new DragEvent("drop", { bubbles: true, cancelable: true, dataTransfer }));
 }"""
 
 
 def measure(config: Config, tell: Callable[[str], None]) -> Part:
-    """Seconds to the first pictures, and of steps: a click, its answer, everything in sight decoded."""
-    steps = min(config.rounds, STEPS)
-    setting = f"{config.tiles} tiles, {steps} steps"
+    """Seconds until everything in sight is decoded, and what the server's processes hold as queries go on."""
+    steps, pictures = min(config.rounds, STEPS), max(config.count, config.tiles + SPARE)
+    setting = f"{pictures:,} pictures, {config.encoder}, {steps} steps of each kind"
     if not find_spec("playwright"):
         return Part("page", setting, (), ("the page: Playwright is not installed. Install: pip install playwright",))
     try:
-        with _browser(config.chromium) as browser, tempfile.TemporaryDirectory() as folder:
-            tell(f"drawing and indexing {config.tiles + SPARE} pictures")
-            _fill(Path(folder), config.tiles + SPARE)
-            tell("clicking")
-            with _served(Path(folder, "library")) as url:
-                first, seconds = _click(browser, f"{url}/?n={config.tiles}", steps)
+        with browser(config.chromium) as chromium, tempfile.TemporaryDirectory() as folder:
+            tell(f"drawing and indexing {pictures:,} pictures")
+            _fill(Path(folder), pictures, config.encoder)
+            with served(Path(folder, "library")) as page:
+                window = chromium.new_page(viewport={"width": 1440, "height": 900})
+                window.set_default_timeout(WAIT_MS)
+                visit = _Visit(window, page.url, tell)
+                rows = [
+                    visit.opened(),
+                    visit.dropped(steps),
+                    visit.queried("next query, few tiles", FEW, steps),
+                    visit.queried(f"next query, {config.tiles} tiles", config.tiles, steps),
+                    visit.remembered(page.pid, QUERIES * config.rounds),
+                ]
     except StyleSearchError as exc:
         return Part("page", setting, (), (f"the page: {exc}",))
-    p50, p95 = np.percentile(seconds, [50, 95]).tolist()
-    rows = (
-        Row("page opened to pictures", {"p50 s": first}),
-        Row("'More like this' to the answer", {"p50 s": p50, "p95 s": p95}),
-    )
-    return Part("page", setting, rows)
+    return Part("page", setting, tuple(rows))
 
 
-def _fill(folder: Path, count: int) -> None:
+def _fill(folder: Path, count: int, encoder: str) -> None:
     draw_files(folder / "pictures", count)
-    with Library.create(folder / "library", encoder=ENCODER) as library:
+    with Library.create(folder / "library", encoder=encoder) as library:
         settings = Settings.from_environment()
         roots = [folder / "pictures"]
         index(library.catalog, library.encoder, roots, thumbnails=library.thumbnails, settings=settings)
+        library.refresh()
 
 
-@contextmanager
-def _served(library: Path) -> Iterator[str]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "stylesearch", "ui", "--no-browser", "--port", str(port)]
-    server = subprocess.Popen(  # noqa: S603 - this very program
-        [*command, "--library", str(library)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    try:
-        _wait(f"http://127.0.0.1:{port}/_stcore/health", server)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.terminate()
-        server.wait()
+class _Visit:
+    """A window on the page, and what is measured in it."""
+
+    def __init__(self, window: Any, url: str, tell: Callable[[str], None]) -> None:
+        self._window = window
+        self._url = url
+        self._tell = tell
+
+    def opened(self) -> Row:
+        """A first visit to a server that has answered another one."""
+        self._open(FEW)
+        start = time.perf_counter()
+        self._open(FEW)
+        return Row("page opened to pictures", {"p50 s": time.perf_counter() - start})
+
+    def dropped(self, rounds: int) -> Row:
+        """From a picture that nobody has seen before to what shares its style; the encoder is loaded."""
+        self._tell("dropping pictures")
+        self._open(FEW)
+        seconds = []
+        for seed in range(rounds + 1):
+            data = base64.b64encode(_picture(seed)).decode()
+            before = self._first()
+            start = time.perf_counter()
+            self._window.evaluate(DROP, data)
+            self._answer(before)
+            seconds.append(time.perf_counter() - start)
+            self._clear()
+        return _row("a dropped picture to what is like it", seconds[1:])
+
+    def queried(self, name: str, tiles: int, rounds: int) -> Row:
+        """From a click on 'More like this' to the answer."""
+        self._tell(f"clicking, {tiles} tiles")
+        self._open(tiles)
+        return _row(name, [self._query(tiles) for _ in range(rounds)])
+
+    def remembered(self, pid: int, queries: int) -> Row:
+        """What the server's processes hold after a tenth of the queries, and after all."""
+        self._tell(f"asking {queries} times")
+        if not Path("/proc/self/smaps_rollup").exists():
+            return Row("server's memory: read from /proc, on Linux only", {})
+        self._open(FEW)
+        early = 0
+        for number in range(queries):
+            if number == queries // 10:
+                early = memory_of(pid)
+            self._query(FEW)
+        values = {"MB early": early / MB, "MB late": memory_of(pid) / MB}
+        return Row(f"server's memory over {queries} queries", values)
+
+    def _open(self, tiles: int) -> None:
+        self._window.goto(f"{self._url}/?n={tiles}")
+        self._window.locator(".tile").nth(tiles - 1).wait_for(state="attached")
+        self._answer("")
+
+    def _query(self, tiles: int) -> float:
+        """Seconds from a click to the answer; then the references are cleared again."""
+        tile = self._window.locator(".tile").nth(3)
+        before = self._first()
+        tile.hover()
+        start = time.perf_counter()
+        tile.locator("[data-do=like]").click()
+        self._answer(before)
+        seconds = time.perf_counter() - start
+        self._clear()
+        return seconds
+
+    def _clear(self) -> None:
+        self._window.get_by_role("button", name="Clear").click()
+        self._window.get_by_text("From your library").wait_for()
+
+    def _first(self) -> str:
+        source: str = self._window.locator(".tile img").first.evaluate("image => image.src")
+        return source
+
+    def _answer(self, before: str) -> None:
+        self._window.evaluate(ANSWERED, [before, WAIT_MS])
 
 
-def _wait(url: str, server: subprocess.Popen[bytes]) -> None:
-    while server.poll() is None:
-        try:
-            urllib.request.urlopen(url, timeout=1).close()  # noqa: S310 - our own server
-            return
-        except OSError:
-            time.sleep(0.1)
-    raise StyleSearchError("its server did not start. Try: stylesearch ui --no-browser")
+def _picture(seed: int) -> bytes:
+    """A JPEG file that no library of `draw_files` holds."""
+    buffer = io.BytesIO()
+    draw(10_000_000 + seed, DROPPED).save(buffer, "JPEG", quality=90)
+    return buffer.getvalue()
 
 
-@contextmanager
-def _browser(chromium: Path | None) -> Iterator[Any]:
-    from playwright.sync_api import Error, sync_playwright
-
-    program = chromium or next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    flags = ["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--no-first-run"]
-    with sync_playwright() as playwright:
-        try:
-            browser = playwright.chromium.launch(executable_path=program, args=flags)
-        except Error as exc:
-            raise StyleSearchError(
-                f"no Chromium can be started ({exc.message.splitlines()[0]}). Install one: playwright install chromium"
-            ) from exc
-        yield browser
-        browser.close()
-
-
-def _click(browser: Any, url: str, rounds: int) -> tuple[float, list[float]]:
-    """Seconds to the first pictures, and of each step."""
-    page = browser.new_page(viewport={"width": 1440, "height": 900})
-    page.set_default_timeout(WAIT_MS)
-    page.goto(url)  # the server's own first time
-    page.locator(".tile").first.wait_for()
-    start = time.perf_counter()
-    page.goto(url)
-    page.locator(".tile").first.wait_for()
-    tiles = page.locator(".tile").count()
-    source = page.evaluate(ANSWERED, ["", tiles])
-    first = time.perf_counter() - start
-    return first, [_step(page, source, tiles) for _ in range(rounds)]
-
-
-def _step(page: Any, before: str, tiles: int) -> float:
-    """Seconds from a click to the answer; then the references are cleared again."""
-    tile = page.locator(".tile").nth(3)
-    tile.hover()
-    start = time.perf_counter()
-    tile.locator("[data-do=like]").click()
-    page.evaluate(ANSWERED, [before, tiles - 1])
-    seconds = time.perf_counter() - start
-    page.get_by_role("button", name="Clear").click()
-    page.locator(".chip").wait_for(state="detached")
-    page.get_by_text("From your library").wait_for()
-    return seconds
+def _row(name: str, seconds: Sequence[float]) -> Row:
+    p50, p95 = np.percentile(seconds, [50, 95]).tolist()
+    return Row(name, {"p50 s": p50, "p95 s": p95})
