@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
 import subprocess
@@ -15,7 +14,7 @@ from pathlib import Path
 from types import FrameType
 
 from stylesearch.errors import UsageError
-from ui.sign_in_file import sign_in_file
+from ui.sign_in_file import FILE, sign_in_file
 
 MAX_UPLOAD_MB = 50  # a reference picture; the page says so before it sends a larger file
 _HERE = Path(__file__).parent
@@ -78,10 +77,8 @@ def _command(folder: Path, host: str, port: int) -> list[str]:
     command = [sys.executable, "-m", "streamlit", "run", str(_HERE / "app.py")]
     command += [f"--{name}={value}" for name, value in settings.items()]
     command += [f"--server.allowedHosts={name}" for name in hosts]
-    if (signing_in := sign_in_file(folder)) is not None:
-        command.append(f"--secrets.files={signing_in}")
-    else:
-        command.append(f"--secrets.files={os.devnull}")  # those of other programs mean nothing here
+    sign_in_file(folder)  # complains where something is wrong with it
+    command.append(f"--secrets.files={folder / FILE}")  # there or not: those of other programs mean nothing here
     return [*command, "--", str(folder)]
 
 
