@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import uuid
 from collections.abc import Iterator
 from typing import Any
 
@@ -74,8 +75,10 @@ def library(request, tmp_path, monkeypatch) -> Iterator[Library]:
     """A library whose vectors lie in Qdrant's engine."""
     kind = "qdrant"
     if request.param == "server":
-        kind = os.environ.get("STYLESEARCH_TEST_QDRANT_URL", "qdrant+http://none") + "/test-filters"
-        if "//none" in kind:
+        url = os.environ.get("STYLESEARCH_TEST_QDRANT_URL")
+        kind = f"qdrant+{url or 'http://none'}/test-{uuid.uuid4().hex}"
+        monkeypatch.setenv("STYLESEARCH_QDRANT_API_KEY", os.environ.get("STYLESEARCH_TEST_QDRANT_API_KEY", ""))
+        if url is None:
             client = pytest.importorskip("qdrant_client").QdrantClient(":memory:")
             monkeypatch.setattr("stylesearch.vectors.qdrant_server._connect", lambda server: client)
             monkeypatch.setattr(client, "close", lambda: None)  # it is opened again
