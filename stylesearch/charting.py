@@ -60,12 +60,15 @@ class AtlasStore:
         self._lock = threading.Lock()
         self._atlas: Atlas | None = None
         self._state: int | None = None  # of the catalog, when the map had caught up with it
+        self._written: int | None = None  # when the file was, that the map is of
 
     def drawn(self) -> Atlas | None:
         """The map as it was drawn last, with what has come since; None where it has never been drawn, or was drawn
         from another catalog."""
         with self._lock:
-            state = self._catalog.state()
+            state, written = self._catalog.state(), self._time_written()
+            if written != self._written:  # another process has drawn it
+                self._atlas, self._written = None, written
             if self._atlas is not None and state == self._state:
                 return self._atlas
             atlas = self._atlas or Atlas.read(self._path, self._searching.space.key)
@@ -102,6 +105,13 @@ class AtlasStore:
             atlas.write(self._path)
         except LibraryError as exc:  # who may only read a library sees its map all the same
             _log.warning("%s", exc)
+        self._written = self._time_written()
+
+    def _time_written(self) -> int | None:
+        try:
+            return self._path.stat().st_mtime_ns
+        except OSError:
+            return None
 
 
 def _charted(catalog: Catalog, searching: SearchSpace, progress: Progress) -> Atlas:
