@@ -193,6 +193,11 @@ def test_several_pictures_are_moved_taken_off_and_put_back(page: Any, library: L
     wait_for_change(page, library, board, now)
     assert stored(library, board) == ["ink-bars", "riso-disc", "ink-disc", "gone"]
     page.get_by_text("Took 2 pictures off.").wait_for(state="hidden")
+    page.locator(".item .open").nth(1).focus()
+    page.keyboard.press("Delete")
+    page.get_by_text("Took 1 picture off.").wait_for()
+    focused = page.evaluate("document.activeElement.shadowRoot.activeElement.ariaLabel")
+    assert focused == "Open ink-disc.png", "the one after it"
 
 
 def test_names_notes_and_weights(page: Any, library: Library, board: Board) -> None:

@@ -70,11 +70,13 @@ class Board {
     const active = this.root.activeElement;
     const hadFocus = this.list.contains(active) && active.matches(":focus-visible");
     const known = this.elements;
+    const index = this.items.findIndex(({ id }) => id === this.current);
     this.items = items;
     this.elements = new Map(items.map((item) => [item.id, fill(known.get(item.id) ?? this.element(item), item)]));
     this.list.replaceChildren(...this.elements.values());
     this.chosen = new Set([...this.chosen].filter((id) => this.elements.has(id)));
-    this.setCurrent(this.elements.has(this.current) ? this.current : (items[0]?.id ?? null));
+    const next = items[Math.min(Math.max(index, 0), items.length - 1)]; // where one was taken off, the one after it
+    this.setCurrent(this.elements.has(this.current) ? this.current : (next?.id ?? null));
     if (hadFocus) this.focus(this.current);
     this.showChosen();
   }
