@@ -265,7 +265,8 @@ def test_a_catalog_that_another_encoder_filled_is_not_taken_for_an_empty_one(fil
 
 def test_the_encoder_is_loaded_by_nothing_that_encodes_nothing(filled, tmp_path, monkeypatch):
     shutil.copytree(filled, tmp_path / "library")
-    monkeypatch.setattr("stylesearch.library.load_encoder", None)
+    for module in ("library", "library_spaces", "spaces"):
+        monkeypatch.setattr(f"stylesearch.{module}.load_encoder", None)
     with Library.open(tmp_path / "library") as library:
         assert library.status().searchable == library.rebuild() == library.refresh() == 16
         assert len(library.refusals()) == 1
