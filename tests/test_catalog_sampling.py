@@ -76,10 +76,29 @@ def test_totals_that_were_counted_before_are_not_those_of_another_state(catalog:
         assert catalog.counts().tagged == 1
         other.forget("/a")
     assert (catalog.counts().assets, catalog.counts().gone) == (0, 1)
-    assert catalog.counts() is catalog.counts()
 
 
 def test_assets_without_a_file_have_no_paths_and_unknown_ones_are_left_out(filled: Catalog) -> None:
     gone = filled.assets_by_hash([sha("5")], 1)[sha("5")].asset_id
     found = filled.assets([gone, 2, 10**6])
     assert (set(found), found[gone].paths, found[2].paths) == ({gone, 2}, (), ("/a/1/1.png",))
+
+
+def test_an_answer_to_a_filter_is_remembered_until_something_is_written(catalog: Catalog) -> None:
+    space_id, scan_id = catalog.ensure_space(SPACE), catalog.begin_scan("/a")
+    catalog.write(space_id, scan_id, Batch([indexed(f"/a/{number}", f"c{number}") for number in range(5)]))
+    before = catalog.asset_ids(Filters(formats="PNG"))
+    assert catalog.asset_ids(Filters(formats="PNG")) is before and not before.flags.writeable
+    assert catalog.asset_ids(Filters(formats="JPEG")).tolist() == []
+    catalog.write(space_id, scan_id, Batch([indexed("/a/new", "new")]))
+    assert catalog.asset_ids(Filters(formats="PNG")).tolist() == [*before.tolist(), 6]
+
+
+def test_ids_come_in_stretches(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = [indexed(f"/a/{number}", f"c{number % 23}") for number in range(40)]
+    catalog.write(catalog.ensure_space(SPACE), catalog.begin_scan("/a"), Batch(files))
+    whole = catalog.asset_ids().tolist()
+    with catalog.writing():
+        pass  # another state, so that nothing is remembered
+    monkeypatch.setattr(selection, "_TOGETHER", 5)
+    assert catalog.asset_ids().tolist() == whole == sorted(whole) and len(whole) == 23
