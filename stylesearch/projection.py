@@ -31,6 +31,8 @@ _LEAST_BRANCH = 12  # pictures on average
 _LEAST_CHARTED = 40
 
 _HEIGHT = 0.7  # of the map, to its width
+_MOST_ON_GRID = 300  # pictures; what draws them (ui/assets/atlas_map.js) shows so many at once
+_ROOM = 1.5  # crossings of the grid for each
 
 _PROBES = 8  # cells that are searched for neighbours
 _LEAST_CANDIDATES = 1_000
@@ -141,17 +143,31 @@ def nearest(
 
 def fitted(plane: np.ndarray) -> np.ndarray:
     """float32 (N, 2) in [0, 1]: the plane turned so that its larger variance lies across, and spread over a map that is
-    wider than high. Half of it by rank, so that the seas between islands of styles do not take most of the map.
+    wider than high. Half of it by rank, so that the seas between islands of styles do not take most of the map; few
+    pictures lie on a grid, so that none hides another.
     """
     middle = plane - plane.mean(0)
     _, axes = np.linalg.eigh(middle.T @ middle)
     turned = middle @ axes[:, ::-1]
     low, high = turned.min(0), turned.max(0)
     places = (turned - low) / np.where(high > low, high - low, 1)
-    if len(plane) >= _LEAST_CHARTED:
+    if len(plane) > 1:
         ranks = np.argsort(np.argsort(turned, axis=0, kind="stable"), axis=0) / (len(plane) - 1)
         places = (places + ranks) / 2
-    return np.asarray(np.where(high > low, 0.5 + (places - 0.5) * (1, _HEIGHT), 0.5), np.float32)
+    places = 0.5 + (places - 0.5) * (1, _HEIGHT)
+    return np.asarray(_on_grid(places) if len(plane) <= _MOST_ON_GRID else places, np.float32)
+
+
+def _on_grid(places: np.ndarray) -> np.ndarray:
+    """Moves each place to a crossing of a grid of its own, all together as little as possible."""
+    from scipy.optimize import linear_sum_assignment
+
+    rows = max(1, round((_HEIGHT * _ROOM * len(places)) ** 0.5))
+    columns = -(-round(_ROOM * len(places)) // rows)
+    x, y = np.meshgrid((np.arange(columns) + 0.5) / columns, 0.5 + ((np.arange(rows) + 0.5) / rows - 0.5) * _HEIGHT)
+    crossings = np.stack([x.ravel(), y.ravel()], 1)
+    _, chosen = linear_sum_assignment(((places[:, None] - crossings[None]) ** 2).sum(2))
+    return np.asarray(crossings[chosen])
 
 
 def _without_self(rows: np.ndarray, distances: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -96,7 +96,7 @@ def test_nearest_in_cells_overlooks_little():
     rows, _ = projection.nearest(points[asked], cells[asked], points, cells, centres, 8)
     exact = np.argsort(((points[asked, None] - points[None]) ** 2).sum(2), axis=1)[:, :8]
     found = [len(set(one) & set(other)) / 8 for one, other in zip(rows.tolist(), exact.tolist(), strict=True)]
-    assert np.mean(found) > 0.95
+    assert np.mean(found) > 0.9
 
 
 def test_families_are_numbered_by_size_and_branches_lie_within_them():
@@ -122,7 +122,7 @@ def test_styles_come_to_lie_apart_and_get_families(drawn):
     assert atlas.positions.min() >= 0 and atlas.positions.max() <= 1
     gaps = ((atlas.positions[:, None] - atlas.positions[None]) ** 2).sum(2)
     np.fill_diagonal(gaps, np.inf)
-    assert (styles[gaps.argmin(1)] == styles).mean() > 0.95
+    assert (styles[gaps.argmin(1)] == styles).mean() > 0.9
     for family in range(3):
         assert len(set(styles[atlas.families == family])) == 1
     assert [family.name for family in atlas.listed][:3] == ["style a", "style b", "style c"]

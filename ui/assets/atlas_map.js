@@ -2,6 +2,7 @@
 
 const LIBRARY = "/vendor/regl-scatterplot-1.16.0.min.js";
 const WIDE = 0.95; // where the map ends, between -1 and 1
+const FEW = 300; // pictures that lie on a grid, _MOST_ON_GRID of stylesearch/projection.py
 const CLICK = 5; // pixels that a hand may tremble
 const calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 
@@ -41,6 +42,7 @@ class StyleMap {
     [this.canvas, this.above] = box.querySelectorAll("canvas");
     this.tiles = new Tiles(() => this.redraw());
     this.marked = new Set();
+    this.picked = new Set();
     this.labels = [];
     this.hovered = -1;
     this.observer = new ResizeObserver(() => this.resize());
@@ -57,6 +59,7 @@ class StyleMap {
     this.labels = labels;
     const { width, height } = this.box.getBoundingClientRect();
     const { count } = this.points;
+    this.gap = count <= FEW ? distanceApart(this.points) : 0;
     this.plot?.destroy();
     this.plot = createScatterplot({
       canvas: this.canvas,
@@ -80,7 +83,10 @@ class StyleMap {
     this.plot.subscribe("pointOut", () => this.overPoint(-1));
     this.plot.subscribe("lassoStart", () => (this.lassoed = true)); // its end is told after the selection
     this.plot.subscribe("select", ({ points }) => this.selected(points));
-    this.plot.subscribe("deselect", () => this.tell.chosen([]));
+    this.plot.subscribe("deselect", () => {
+      this.pick([]);
+      this.tell.chosen([]);
+    });
     const { x, y, families } = this.points;
     await this.plot.draw({ x, y, valueA: families }, { zDataType: "categorical" });
     this.observer.observe(this.box);
@@ -106,7 +112,9 @@ class StyleMap {
     const { width, height } = this.box.getBoundingClientRect();
     const [left, right] = extent(x);
     const [low, high] = extent(y);
-    const scale = Math.min((width - 120) / (right - left), (height - 160) / (high - low), height); // pixels
+    const { gap } = this; // what pictures on a grid take beyond the outermost points
+    const [across, down] = gap ? [40, 100] : [150, 200];
+    const scale = Math.min((width - across) / (right - left + gap), (height - down) / (high - low + gap), height);
     const [wide, tall] = [width / scale, height / scale];
     return this.zoomTo(
       { x: (left + right - wide) / 2, y: (low + high - tall) / 2 + 25 / scale, width: wide, height: tall },
@@ -148,8 +156,14 @@ class StyleMap {
   }
 
   choose(indices) {
+    this.pick(indices);
     if (indices.length) this.plot.select(indices, { preventEvent: true });
     else this.plot.deselect({ preventEvent: true });
+  }
+
+  pick(indices) {
+    this.picked = new Set(indices);
+    this.redraw();
   }
 
   resize() {
@@ -175,10 +189,9 @@ class StyleMap {
     this.frame ??= requestAnimationFrame(() => {
       this.frame = undefined;
       if (!this.plot || !this.view) return;
-      // From far away pictures are small, but where there are few of them.
       const near = Math.sqrt(this.view.scale / (this.view.height / 2));
-      const most = this.points.count < 300 ? 150 : Math.max(44, 44 * near);
-      if (this.choosing) this.tiles.choose(this.points, this.view, most);
+      if (this.choosing && this.gap) this.tiles.chooseAll(this.points, this.view, this.gap);
+      else if (this.choosing) this.tiles.choose(this.points, this.view, Math.max(44, 44 * near)); // small from far away
       this.choosing = false;
       this.paint();
     });
@@ -194,7 +207,7 @@ class StyleMap {
     pen.clearRect(0, 0, width, height);
     const style = this.style();
     this.paintMarks(pen, style);
-    this.tiles.draw(pen, this.points, this.marked, style.ink);
+    this.tiles.draw(pen, this.points, (index) => this.marked.has(index) || this.picked.has(index), style.ink);
     this.paintNames(pen, style);
     this.box.dataset.pictures = this.tiles.shown.filter(({ index }) => this.tiles.kept.has(this.points.ids[index])).length;
   }
@@ -265,8 +278,10 @@ class StyleMap {
   }
 
   selected(points) {
-    if (this.lassoed) this.tell.chosen(points);
-    else this.plot.deselect({ preventEvent: true }); // a click opens; it does not select
+    if (this.lassoed) {
+      this.pick(points);
+      this.tell.chosen(points);
+    } else this.plot.deselect({ preventEvent: true }); // a click opens; it does not select
     this.lassoed = false;
   }
 }
@@ -275,6 +290,18 @@ function extent(values) {
   let [least, most] = [Infinity, -Infinity];
   for (const value of values) [least, most] = [Math.min(least, value), Math.max(most, value)];
   return [least, most];
+}
+
+/** Between a picture and the nearest other one: the median, as those that came later may lie anywhere. */
+function distanceApart({ x, y, count }) {
+  if (count < 2) return 0.4;
+  const nearest = Array.from(x, (_, one) => {
+    let least = Infinity;
+    for (let other = 0; other < count; other++)
+      if (other !== one) least = Math.min(least, Math.hypot(x[one] - x[other], y[one] - y[other]));
+    return least;
+  });
+  return Math.min(0.5, nearest.sort((a, b) => a - b)[count >> 1]) || 0.1;
 }
 
 /** Where nineteen of twenty lie. */

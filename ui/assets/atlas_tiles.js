@@ -58,18 +58,29 @@ class Tiles {
     this.wanted = this.shown.map((tile) => ids[tile.index]).filter((id) => !this.kept.has(id) && !this.asked.has(id));
   }
 
+  /** Every picture at its own place; those of few pictures lie `gap` apart. */
+  chooseAll({ x, y, ids }, { scale, left, top, width, height }, gap) {
+    const size = Math.min(320, 0.86 * gap * scale);
+    this.shown = [];
+    for (let index = 0; index < x.length; index++) {
+      const tile = { index, left: left + scale * x[index] - size / 2, top: top - scale * y[index] - size / 2, size };
+      if (tile.left < width && tile.top < height && tile.left + size > 0 && tile.top + size > 0) this.shown.push(tile);
+    }
+    this.wanted = this.shown.map((tile) => ids[tile.index]).filter((id) => !this.kept.has(id) && !this.asked.has(id));
+  }
+
   at(across, down) {
     const over = ({ left, top, size }) => across >= left && across <= left + size && down >= top && down <= top + size;
     return this.shown.find(over)?.index ?? -1;
   }
 
-  draw(pen, { ids, colours, families }, marked, ink) {
+  draw(pen, { ids, colours, families }, isMarked, ink) {
     for (const { index, left, top, size } of this.shown) {
       const picture = this.kept.get(ids[index]);
       if (!picture) continue;
       const { image, column, row } = picture;
-      const edge = marked.has(index) ? 4 : 2;
-      pen.fillStyle = marked.has(index) ? ink : colours[families[index]];
+      const edge = isMarked(index) ? 4 : 2;
+      pen.fillStyle = isMarked(index) ? ink : colours[families[index]];
       pen.beginPath();
       pen.roundRect(left - edge, top - edge, size + 2 * edge, size + 2 * edge, 4 + edge / 2);
       pen.fill();
