@@ -90,7 +90,7 @@ class Worker:
         self._pipe.close()
         if not connection.wait([self._process.sentinel], _END_SECONDS):
             self._process.kill()
-        with _starting:  # starting another one reaps those that have ended
+        with starting:  # starting another one reaps those that have ended
             self._process.join()
         self.exit_code = self._process.exitcode
 
@@ -100,14 +100,14 @@ class Worker:
         self.end()
 
 
-_starting = threading.RLock()  # what a process inherits is set for all of this one while it starts
+starting = threading.RLock()  # what a process inherits is set for all of this one while it starts
 
 
 class _CleanSpawnProcess(SpawnProcess):
     """A fresh interpreter: a fork would copy the locks of torch and OpenMP in whatever state they are."""
 
     def start(self) -> None:
-        with _starting, _without_main(), _one_thread_each(), _without_interrupts():
+        with starting, _without_main(), _one_thread_each(), _without_interrupts():
             super().start()
 
 
@@ -144,6 +144,9 @@ def _without_interrupts() -> Iterator[None]:
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
+    from multiprocessing import resource_tracker
+
+    resource_tracker.ensure_running()  # or it starts with the first worker, and lifts the mask before that does
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

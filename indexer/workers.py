@@ -17,7 +17,7 @@ from queue import Empty, SimpleQueue
 from typing import Self
 
 from indexer.decode import Prepared, decoder_at, refusal
-from indexer.worker_process import Decode, Job, Worker
+from indexer.worker_process import Decode, Job, Worker, starting
 from stylesearch.errors import ImageError, StyleSearchError
 from stylesearch.images import Preprocess
 from stylesearch.records import FileStat, Limits, Refusal
@@ -104,8 +104,12 @@ class DecodeWorkers:
         self._ending.set()
         for _ in self._threads:
             self._waiting.put(None)
-        for thread in self._threads:
-            thread.join()
+        try:
+            for thread in self._threads:
+                thread.join()
+        finally:  # interrupted, perhaps: a process that is half started would complain on the terminal
+            with starting:
+                pass
 
     def submit(self, stat: FileStat) -> Pending:
         """Hands a file to the next free worker; the first calls start the workers."""
@@ -202,7 +206,10 @@ class _Lane:
         problem: str | None = None
         for _ in range(_STARTS):
             try:
-                worker = Worker(self._job)
+                with starting:
+                    if self._ending.is_set():
+                        return None
+                    worker = Worker(self._job)
             except OSError as exc:
                 raise StyleSearchError(f"Decoder processes cannot be started ({exc.strerror}).") from exc
             try:

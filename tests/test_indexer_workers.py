@@ -99,7 +99,8 @@ def test_workers_that_are_killed_all_the_time_lose_no_file(bench: Bench, monkeyp
 
     def kill() -> None:
         nonlocal killed
-        while not ended.wait(0.1 + 0.5 * rng.random()):  # while they start, read, decode, answer or wait
+        # While they start, read, decode, answer or wait; not without end, or a busy machine would get nowhere.
+        while killed < 15 and not ended.wait(0.1 + 0.5 * rng.random()):
             for pid in children_of(os.getpid(), "spawn_main")[:1]:
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
@@ -168,6 +169,26 @@ def test_workers_end_when_their_parent_is_killed(bench: Bench) -> None:
     while any(Path(f"/proc/{pid}").exists() for pid in workers):
         assert time.monotonic() < deadline, "a worker has outlived its parent"
         time.sleep(0.05)
+
+
+def test_interrupt_reaches_no_worker(bench: Bench) -> None:
+    bench.draw("inherited.png")
+    script = bench.folder / "script.py"
+    script.write_text(
+        "import sys\n"
+        f"sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        "import indexer.run\n"
+        "from fakes import failing_decode\n"
+        "from indexing import open_bench, Path\n"
+        "indexer.run.decode_file = failing_decode\n"  # looks whether the very first worker holds interrupts back
+        f"with open_bench(Path({str(bench.folder)!r})) as bench:\n"
+        "    print(bench.index().new)\n"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
+    result = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, timeout=100, check=False, env=environment
+    )
+    assert (result.stdout.strip(), result.returncode) == ("1", 0), result.stderr
 
 
 def test_main_script_needs_no_guard(bench: Bench) -> None:
