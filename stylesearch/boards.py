@@ -13,7 +13,7 @@ import os
 import re
 import shutil
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
@@ -120,7 +120,9 @@ class BoardExport:
                     file.write(chunk)
         return exported
 
-    def stream(self, kind: Literal["originals", "figma"], exported: Exported | None = None) -> Iterator[bytes]:
+    def stream(
+        self, kind: Literal["originals", "figma"], exported: Exported | None = None
+    ) -> Generator[bytes, None, None]:
         """The bytes of a ZIP, a piece at a time; what it takes is no more than the largest file.
 
         Raises:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from datetime import datetime
 from typing import IO, Any, NamedTuple
 
@@ -38,7 +38,7 @@ class _Pieces(io.RawIOBase):
         return taken
 
 
-def zip_stream(folder: str, moment: datetime, entries: Iterator[Entry]) -> Iterator[bytes]:
+def zip_stream(folder: str, moment: datetime, entries: Iterator[Entry]) -> Generator[bytes, None, None]:
     """The bytes of a ZIP, the same for the same entries.
 
     Args:
