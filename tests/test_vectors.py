@@ -16,8 +16,9 @@ from stylesearch.records import Changes
 from stylesearch.vectors.base import Neighbours, VectorIndex
 from stylesearch.vectors.exact import ExactIndex
 from stylesearch.vectors.faiss_index import FaissIndex
+from stylesearch.vectors.qdrant_connection import Server
 from stylesearch.vectors.qdrant_index import QdrantIndex
-from stylesearch.vectors.qdrant_server import QdrantServerIndex, Server
+from stylesearch.vectors.qdrant_server import QdrantServerIndex
 
 # Of the client that plays the server.
 pytestmark = [

@@ -80,7 +80,7 @@ def library(request, tmp_path, monkeypatch) -> Iterator[Library]:
         monkeypatch.setenv("STYLESEARCH_QDRANT_API_KEY", os.environ.get("STYLESEARCH_TEST_QDRANT_API_KEY", ""))
         if url is None:
             client = pytest.importorskip("qdrant_client").QdrantClient(":memory:")
-            monkeypatch.setattr("stylesearch.vectors.qdrant_server._connect", lambda server: client)
+            monkeypatch.setattr("stylesearch.vectors.qdrant_server.connect", lambda server: client)
             monkeypatch.setattr(client, "close", lambda: None)  # it is opened again
     else:
         pytest.importorskip("qdrant_edge")

@@ -17,8 +17,9 @@ from stylesearch.errors import MissingDependencyError, SpaceMismatchError, Usage
 from stylesearch.records import Changes, Facts
 from stylesearch.vectors import drop_index, index_place, new_index, open_index
 from stylesearch.vectors.base import Condition
+from stylesearch.vectors.qdrant_connection import Server
 from stylesearch.vectors.qdrant_search import HEADER
-from stylesearch.vectors.qdrant_server import QdrantServerIndex, Server
+from stylesearch.vectors.qdrant_server import QdrantServerIndex
 
 qdrant_client = pytest.importorskip("qdrant_client")
 
@@ -82,7 +83,7 @@ def test_spaces_share_points_and_go_alone(client, changes):
 
 
 def test_dropping_what_lies_on_a_server(client, changes, monkeypatch, tmp_path):
-    monkeypatch.setattr("stylesearch.vectors.qdrant_server._connect", lambda server: client)
+    monkeypatch.setattr("stylesearch.vectors.qdrant_server.connect", lambda server: client)
     monkeypatch.setattr(client, "close", lambda: None)
     kind = "qdrant+http://none/prints"
     for name in ("one", "other"):

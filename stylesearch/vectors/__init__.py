@@ -13,8 +13,9 @@ from stylesearch.settings import IndexChoice, Settings
 from stylesearch.vectors.base import Allowed, Neighbours, VectorIndex
 from stylesearch.vectors.exact import ExactIndex
 from stylesearch.vectors.faiss_index import FaissIndex
+from stylesearch.vectors.qdrant_connection import Server
 from stylesearch.vectors.qdrant_index import QdrantIndex
-from stylesearch.vectors.qdrant_server import QdrantServerIndex, Server
+from stylesearch.vectors.qdrant_server import QdrantServerIndex
 
 __all__ = [
     "Allowed",
