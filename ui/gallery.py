@@ -44,6 +44,7 @@ def show_gallery(
     act: Callable[[Any], None],
     groups: Sequence[Sequence[int]] | None = None,
     sure: float | None = None,
+    calibrate: bool = False,
 ) -> None:
     """Draws the gallery.
 
@@ -56,15 +57,15 @@ def show_gallery(
             lacks tiles that were left out.
         groups: asset ids of the pictures to show in their order; those after the first of a group are folded under it.
             None: all tiles, each on its own.
-        sure: the least score of what is shown, one of `state.SURENESS`; None: the library cannot say.
+        sure: the least score of what is shown, one of `state.SURENESS`; None: nobody can say.
+        calibrate: offer to find out.
     """
-    scored = any(tile["likeness"] is not None for tile in tiles)
     data = {
         "tiles": list(tiles),
         "groups": [[tile["id"]] for tile in tiles] if groups is None else groups,
         "heading": heading,
         "more": more,
-        "scored": scored,
+        "calibrate": calibrate,
         "sure": sure,
         "steps": state.SURENESS,
         "step": state.steps(),

@@ -74,7 +74,9 @@ def _without_lost(opened: Library, search: state.Search, known: set[Key]) -> sta
 
 def _show_hits(opened: Library, search: state.Search) -> None:
     number = state.shown(search).number
-    sure = search.sure if opened.calibrated else 0.0
+    # What scores mean was learnt from pictures; words are never as near to a picture as pictures are to each other.
+    scored = opened.calibrated and not search.text
+    sure = search.sure if scored else 0.0
     try:
         with st.spinner("Looking…"):
             hits = _hits(opened, search, number, sure)
@@ -90,7 +92,8 @@ def _show_hits(opened: Library, search: state.Search) -> None:
         _heading(search),
         groups=[[hit.asset.id for hit in group] for group in groups],
         more=len(hits) > number and number < state.MOST_SHOWN,
-        sure=search.sure if opened.calibrated else None,
+        sure=sure if scored else None,
+        calibrate=not opened.calibrated,
         act=_on_gallery,
     )
 

@@ -69,7 +69,7 @@ class Gallery {
     input.addEventListener("keydown", (event) => event.stopPropagation()); // Streamlit has shortcuts of its own
   }
 
-  draw({ tiles, groups, heading, more, scored, sure, steps }) {
+  draw({ tiles, groups, heading, more, calibrate, sure, steps }) {
     for (const tile of tiles) this.known.set(tile.id, tile);
     if (groups.flat().some((id) => !this.known.has(id))) return this.act({ do: "again" });
     const goesOn = this.groups.every(([first], index) => first === groups[index]?.[0]);
@@ -81,8 +81,8 @@ class Gallery {
     this.find("h2").textContent = heading;
     this.section.classList.remove("busy");
     this.steps = steps;
-    this.find(".calibrate").hidden = !scored || sure !== null;
-    this.find(".sure").hidden = !scored || sure === null;
+    this.find(".calibrate").hidden = !calibrate;
+    this.find(".sure").hidden = sure === null;
     if (sure !== null) {
       Object.assign(this.find(".sure input"), { max: steps.length - 1, value: steps.indexOf(sure) });
       this.find(".sure output").textContent = SURE[steps.indexOf(sure)];
