@@ -5,7 +5,8 @@
 Fills a database on a server of its own with drawn records: one location for each picture, paths of about 60 characters,
 a title, a creator, three keywords of 2,000, a palette of eight colours and a vector of 384 numbers. Prints the pictures
 a second that one writer commits, by the size of its batches (writers take turns, so that several are not much faster)
-and by how rows reach the server, and the bytes for each picture by table, with their indexes. docs/guide-cluster.md calculates with these numbers.
+and by how rows reach the server, and the bytes for each picture by table, with their indexes. docs/guide-cluster.md
+calculates with these numbers.
 """
 
 from __future__ import annotations
