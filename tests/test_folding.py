@@ -76,7 +76,13 @@ def test_copies_of_a_picture_are_one_answer(tmp_path):
     draw("riso", "triangle").save(pictures / "other.png")
     draw("ink", "disc").save(pictures / "reference.png")
     with Library.create(tmp_path / "library", encoder="descriptors:lab-gradient") as library:
-        index(library.catalog, library.encoder, [pictures], thumbnails=library.thumbnails, settings=Settings.from_environment())
+        index(
+            library.catalog,
+            library.encoder,
+            [pictures],
+            thumbnails=library.thumbnails,
+            settings=Settings.from_environment(),
+        )
         hits = library.search(Query(pictures / "reference.png"))
         folded = library.fold(hits)
     names = [sorted(hit.path.rpartition("/")[2] for hit in group) for group in folded]

@@ -66,7 +66,8 @@ def test_what_is_known_already_changes_but_the_number(path, changes, kind):
     index = open_index(kind, path, DIM)
     index.apply(Changes(changes.asset_ids[2:5], changes.vectors[2:5], np.ones(3, bool), 80, "tagged"))
     assert (len(index), index.sequence, index.history) == (COUNT, 80, "tagged")
-    assert not index._table.vectors.flags.writeable  # still those of the file
+    table = index._table  # type: ignore[attr-defined]
+    assert not table.vectors.flags.writeable  # still those of the file
     index.apply(Changes(changes.asset_ids[2:4], changes.vectors[[2, 2]], np.array([False, True]), 81))
     assert (len(index), index.sequence) == (COUNT - 1, 81)
     assert index.search(changes.vectors[2:3], 1).ids.tolist() == [[6]]

@@ -29,7 +29,7 @@ DIM = 8
 COUNT = 40
 SPACE = Space("test:drawn", "0" * 64, DIM, "float32", "none")
 
-FILTERS = [
+FILTERS: list[dict[str, Any]] = [
     {"formats": ["png"]},
     {"formats": ["png", "gif"]},
     {"tags": ["Tusche"]},

@@ -6,7 +6,8 @@ import importlib
 
 import pytest
 
-from benchmarks import mixed_kill, readers
+from benchmarks import drawn_library, mixed_kill, readers
+from benchmarks.drawn_library import vector_of
 
 
 @pytest.mark.parametrize(("index", "kills"), [("exact", 4), ("faiss:hnsw", 4), ("qdrant", 2)])
@@ -16,7 +17,7 @@ def test_nothing_is_lost_nor_comes_back(tmp_path, capfd, index, kills):
 
 
 def test_a_loss_is_noticed(tmp_path):
-    mixed_kill.drawn_library.create(tmp_path / "library", "exact")
+    drawn_library.create(tmp_path / "library", "exact")
     assert mixed_kill._wrong(tmp_path / "library", {0: {1, 2}}, None) == "2 files are lost, 0 came back"
     begun = {"insert": [4], "group": 3}
     assert mixed_kill._wrong(tmp_path / "library", {0: {1}}, begun) == "2 files are lost, 0 came back"
@@ -32,7 +33,7 @@ def test_readers_see_what_is_there_and_no_more(tmp_path, index):
 
 
 def test_a_wrong_answer_is_noticed():
-    query, right = readers.vector_of(5), float(readers.vector_of(6) @ readers.vector_of(5))
+    query, right = vector_of(5), float(vector_of(6) @ vector_of(5))
     none = bytes(1)
     assert readers._fault(query, [(5, 1.0), (6, right)], 5, none, none) == ""
     assert "not found" in readers._fault(query, [(6, right)], 5, none, none)
