@@ -193,8 +193,10 @@ def decoder_name(data: bytes) -> str | None:
 
 def thumbnail(picture: Image.Image, side: int = THUMBNAIL_SIDE, quality: int = 80) -> bytes:
     """A WebP file, `side` pixels along its longest side; smaller pictures keep their size."""
-    small = picture.copy()
-    small.thumbnail((side, side), Image.Resampling.BICUBIC, reducing_gap=1.5)
+    scale, small = side / max(picture.size), picture
+    if scale < 1:
+        size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
+        small = picture.resize(size, Image.Resampling.BICUBIC, reducing_gap=1.5)
     buffer = io.BytesIO()
     small.save(buffer, "WEBP", quality=quality, method=2)
     return buffer.getvalue()
