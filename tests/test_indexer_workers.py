@@ -7,7 +7,6 @@ import random
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -90,32 +89,31 @@ def test_idle_worker_that_is_killed_is_replaced(bench: Bench) -> None:
         assert isinstance(workers.submit(stats[1]).result(), Prepared)
 
 
+def kill_one_worker() -> None:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        for pid in children_of(os.getpid(), "spawn_main"):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+                return
+        time.sleep(0.01)
+    pytest.fail("no worker to kill within 30 s")
+
+
 def test_workers_that_are_killed_all_the_time_lose_no_file(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("indexer.workers._STARTS", 1000)
     monkeypatch.setattr("indexer.workers.TRIES", 1000)
     names = [f"{number}.png" for number in range(150)]
     bench.draw(*names)
-    rng, ended, killed = random.Random(1), threading.Event(), 0
-
-    def kill() -> None:
-        nonlocal killed
-        # While they start, read, decode, answer or wait; not without end, or a busy machine would get nowhere.
-        while killed < 15 and not ended.wait(0.1 + 0.5 * rng.random()):
-            for pid in children_of(os.getpid(), "spawn_main")[:1]:
-                with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-                    killed += 1
-
-    killer = threading.Thread(target=kill)
+    rng, results = random.Random(1), []
     with DecodeWorkers(slow_decode, Preprocess(64), Limits(), bench.thumbnails, count=2, seconds=60) as workers:
         under_way = [workers.submit(stat_of(bench.pictures / name)) for name in names]
-        killer.start()
-        try:
-            results = [pending.result() for pending in under_way]
-        finally:
-            ended.set()
-            killer.join()
-    assert killed > 3
+        for number, pending in enumerate(under_way):
+            if number % 10 == 0:
+                # While they start, read, decode, answer or wait.
+                time.sleep(0.1 * rng.random())
+                kill_one_worker()
+            results.append(pending.result())
     assert [result.stat.uri for result in results] == [str(bench.pictures / name) for name in names]
     assert all(isinstance(result, Prepared) for result in results)
 
