@@ -21,6 +21,8 @@ from stylesearch.errors import (
     MissingDependencyError,
     SpaceMismatchError,
     StyleSearchError,
+    TransferCancelled,
+    TransferError,
     UsageError,
     VectorIndexError,
 )
@@ -51,6 +53,8 @@ __all__ = [
     "Query",
     "SpaceMismatchError",
     "StyleSearchError",
+    "TransferCancelled",
+    "TransferError",
     "UsageError",
     "VectorIndexError",
     "load_encoder",

@@ -8,6 +8,8 @@
     +-- EncoderError              an encoder cannot be found, loaded or run
     |   +-- SpaceMismatchError    vectors of two different spaces were about to meet
     +-- VectorIndexError          an index file is damaged, or its engine refused
+    +-- TransferError             a transfer backend cannot be loaded or reached, or has failed
+    |   +-- TransferCancelled     somebody has stopped it; nothing was kept
     +-- MissingDependencyError    an optional package is needed; the message names the extra that brings it
 
 The command line and the page catch `StyleSearchError` and print its message, nothing else; so each message says what
@@ -75,6 +77,14 @@ class SpaceMismatchError(EncoderError):
 
 class VectorIndexError(StyleSearchError):
     """An index file is damaged, or its engine refused."""
+
+
+class TransferError(StyleSearchError):
+    """A transfer backend cannot be loaded or reached, or has failed."""
+
+
+class TransferCancelled(TransferError):  # noqa: N818 - somebody wanted this: no fault
+    """A transfer was stopped on request; nothing of it was kept."""
 
 
 class MissingDependencyError(StyleSearchError):

@@ -24,6 +24,8 @@ def test_public_names_are_these() -> None:
         "Query",
         "SpaceMismatchError",
         "StyleSearchError",
+        "TransferCancelled",
+        "TransferError",
         "UsageError",
         "VectorIndexError",
         "load_encoder",
