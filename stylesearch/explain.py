@@ -14,7 +14,7 @@ from PIL import Image
 
 from stylesearch.encoders.base import Encoder
 from stylesearch.errors import UsageError
-from stylesearch.images import Preprocess, fit
+from stylesearch.images import fit, shown_box
 from stylesearch.query import Box
 from stylesearch.traits import Likeness, likeness_of, traits_of
 
@@ -94,20 +94,6 @@ def explain(encoder: Encoder, reference: Image.Image, picture: Image.Image) -> E
         low=low,
         high=high,
     )
-
-
-def shown_box(preprocess: Preprocess, width: int, height: int) -> Box:
-    """Which part of a picture fills the square that `fit` makes of it.
-
-    Returns:
-        left, top, right and bottom edge as shares of width and height; below 0 and above 1 where the square is padded.
-    """
-    if preprocess.mode == "squash":
-        wide, high = preprocess.share, preprocess.share
-    else:
-        side = preprocess.share * min(width, height) if preprocess.mode == "crop" else max(width, height)
-        wide, high = side / width, side / height
-    return (1 - wide) / 2, (1 - high) / 2, (1 + wide) / 2, (1 + high) / 2
 
 
 def heat_colours(shades: np.ndarray, scale: int = 1) -> Image.Image:

@@ -17,6 +17,7 @@ from stylesearch.decoders import Decoder, Request, decoder_of
 from stylesearch.errors import ImageError
 from stylesearch.files import named, part_of, read_bytes, too_many_bytes, uri_of
 from stylesearch.formats import BY_NAME, SIGNATURE_BYTES, format_of
+from stylesearch.query import Box
 from stylesearch.records import Limits
 
 # Version of everything below that changes pixels. It is part of every space: raise it with any such change.
@@ -97,6 +98,20 @@ def fit(image: Image.Image, preprocess: Preprocess) -> np.ndarray:
     canvas = Image.new("RGB", (side, side), "white")
     canvas.paste(inner, ((side - inner.width) // 2, (side - inner.height) // 2))
     return np.asarray(canvas)
+
+
+def shown_box(preprocess: Preprocess, width: int, height: int) -> Box:
+    """Which part of a picture fills the square that `fit` makes of it.
+
+    Returns:
+        left, top, right and bottom edge as shares of width and height; below 0 and above 1 where the square is padded.
+    """
+    if preprocess.mode == "squash":
+        wide, high = preprocess.share, preprocess.share
+    else:
+        side = preprocess.share * min(width, height) if preprocess.mode == "crop" else max(width, height)
+        wide, high = side / width, side / height
+    return (1 - wide) / 2, (1 - high) / 2, (1 + wide) / 2, (1 + high) / 2
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ from studio import STYLES, draw
 from stylesearch import EncoderError
 from stylesearch.encoders import load_encoder
 from stylesearch.encoders.descriptors import srgb_to_lab
-from stylesearch.explain import explain, heat_colours, heat_over, shown_box
-from stylesearch.images import Preprocess, fit
+from stylesearch.explain import explain, heat_colours, heat_over
+from stylesearch.images import Preprocess, fit, shown_box
 from stylesearch.traits import Likeness, likeness_of, traits_of
 
 ENCODERS = ("compact:v1", "descriptors:lab-gradient")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL.Image import Resampling, fromarray
 
+from stylesearch.encoders.fill import fill_in
 from stylesearch.encoders.licences import licence_of
 from stylesearch.errors import EncoderError
 from stylesearch.images import Preprocess, fit
@@ -66,6 +67,35 @@ class Encoder(ABC):
         if len(pixels) == 0:
             return np.empty((0, self.dim), np.float32)
         return self._unit(self._embed(pixels))
+
+    def embed_masked(self, pixels: np.ndarray, keep: np.ndarray) -> np.ndarray:
+        """Encodes a part of each prepared picture, of any shape.
+
+        Where an encoder pools over places, those left out are in no pool; otherwise they are filled with what is kept.
+
+        Args:
+            pixels: as for `embed_pixels`.
+            keep: float (N, S, S) in [0, 1], 1 where style is taken from. A picture of which nothing is kept is encoded
+                whole.
+
+        Returns:
+            float32 (N, D), rows of unit length, in the space of `embed_pixels`.
+
+        Raises:
+            EncoderError: as `embed_pixels`, or masks that do not fit the pictures.
+        """
+        self._check(pixels)
+        if keep.shape != pixels.shape[:3]:
+            raise EncoderError(
+                f"{self.name} takes masks of shape {pixels.shape[:3]} for these pictures, not {keep.shape}."
+            )
+        if len(pixels) == 0:
+            return np.empty((0, self.dim), np.float32)
+        return self._unit(self._embed_masked(pixels, keep))
+
+    def _embed_masked(self, pixels: np.ndarray, keep: np.ndarray) -> np.ndarray:
+        """Args: uint8 (N, S, S, 3), float (N, S, S) in [0, 1]. Returns: float (N, D), of any length."""
+        return self._embed(fill_in(pixels, keep))
 
     def patches_pixels(self, pixels: np.ndarray) -> np.ndarray:
         """Encodes the parts of prepared pictures, to see where in them a style is.
