@@ -79,6 +79,11 @@ MORE_ROWS: dict[str, dict[str, list[dict[str, Any]]]] = {
             {"now": NOW}
         ],
     },
+    "0008": {
+        "INSERT INTO masks (asset_id, masker, confidence, usable, data) VALUES (1, 'm1', 0.25, :no, :empty)": [
+            {"no": False, "empty": b""}
+        ],
+    },
 }
 
 

@@ -22,6 +22,7 @@ from stylesearch.catalog.tables import (
     BoardItemRow,
     HistoryRow,
     LocationRow,
+    MaskRow,
     MetadataRow,
     RefusalRow,
     ReplacementRow,
@@ -79,7 +80,8 @@ def drop_assets(connection: Connection, before: datetime) -> list[str]:
     connection.execute(delete(ReplacementRow).where(ReplacementRow.asset_id.in_(ids)))
     gone = connection.execute(delete(LocationRow).where(LocationRow.asset_id.in_(ids))).rowcount
     totals.add(connection, gone=-gone)
-    for table in (VectorRow, AppearanceRow, MetadataRow, AssetTermRow, BoardItemRow):  # of boards deleted before
+    # What lies on a board lies on one that was deleted before.
+    for table in (VectorRow, MaskRow, AppearanceRow, MetadataRow, AssetTermRow, BoardItemRow):
         connection.execute(delete(table).where(table.asset_id.in_(ids)))
     connection.execute(delete(AssetRow).where(AssetRow.id.in_(ids)))
     return [sha256 for _, sha256 in rows]

@@ -225,6 +225,18 @@ class AppearanceRow(Base):
     colours: Mapped[int] = mapped_column(BigInteger, server_default="0")
 
 
+class MaskRow(Base):
+    """What stands out in an asset, by one masker; see `records.StoredMask`. It is never overwritten."""
+
+    __tablename__ = "masks"
+
+    asset_id: Mapped[int] = mapped_column(ForeignKey("assets.id"), primary_key=True, autoincrement=False)
+    masker: Mapped[str] = mapped_column(String(16), primary_key=True)  # first digits of its fingerprint
+    confidence: Mapped[float] = mapped_column(Float)
+    usable: Mapped[bool]
+    data: Mapped[bytes] = mapped_column(LargeBinary)  # see `stylesearch.mask_codec`
+
+
 class BoardRow(Base):
     """A board; see `records.Board`. A row goes by `prune` alone, and its id is never given again: links name it."""
 
