@@ -84,6 +84,14 @@ MORE_ROWS: dict[str, dict[str, list[dict[str, Any]]]] = {
             {"no": False, "empty": b""}
         ],
     },
+    "0009": {
+        "INSERT INTO lineage (sha256, made_at, backend, models, licence, prompt, seed, width, height, strength)"
+        " VALUES (:sha256, :now, 'preview', '[]', 'free', 'a fox', 7, 64, 64, 1.0)": [
+            {"sha256": sha("red"), "now": NOW}
+        ],
+        "INSERT INTO ingredients (result, place, role, sha256, name, weight)"
+        " VALUES (:sha256, 0, 'style', :other, 'gone.png', 1.0)": [{"sha256": sha("red"), "other": sha("gone")}],
+    },
 }
 
 
@@ -157,6 +165,9 @@ def test_what_later_versions_brought_is_still_there(old_catalog_url: str, revisi
                 )
                 assert [tuple(row) for row in boards] == [("Reds", 1, "the first")]
                 assert connection.scalar(text("SELECT address FROM saved_searches")) == "?tags=warm"
+        if revision >= "0009":
+            assert catalog.made_from(7) == [1]
+            assert catalog.lineages([1])[1].seed == 7
 
 
 @pytest.mark.parametrize("revision", ["0001", "0002"], indirect=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from stylesearch.catalog import writing
 from stylesearch.catalog.engine import outlasts_restart
 from stylesearch.catalog.files import Files
+from stylesearch.catalog.lineages import Lineages
 from stylesearch.catalog.packing import pack
 from stylesearch.catalog.pictures import Pictures
 from stylesearch.catalog.spaces import Spaces
@@ -12,7 +13,7 @@ from stylesearch.catalog.upkeep import Upkeep
 from stylesearch.records import Batch
 
 
-class Catalog(Files, Spaces, Pictures, Upkeep):
+class Catalog(Files, Spaces, Pictures, Lineages, Upkeep):
     """Assets, their locations and vectors, and the files that were refused.
 
     Safe to use from several threads and processes at once; processes each open their own, also after a fork. Every

@@ -229,6 +229,7 @@ class MaskRow(Base):
     """What stands out in an asset, by one masker; see `records.StoredMask`. It is never overwritten."""
 
     __tablename__ = "masks"
+    __table_args__ = (Index("ix_masks_usable", "masker", "usable"),)
 
     asset_id: Mapped[int] = mapped_column(ForeignKey("assets.id"), primary_key=True, autoincrement=False)
     masker: Mapped[str] = mapped_column(String(16), primary_key=True)  # first digits of its fingerprint
@@ -275,6 +276,48 @@ class SavedSearchRow(Base):
     name: Mapped[str] = mapped_column(Text, unique=True)
     address: Mapped[str] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(Utc)
+
+
+class LineageRow(Base):
+    """How a picture of this content was made here; see `stylesearch.lineage.Lineage`. It is written before the picture
+    is an asset, and found by content: `prune` drops it where there is none."""
+
+    __tablename__ = "lineage"
+
+    sha256: Mapped[str] = mapped_column(String(64), primary_key=True)
+    made_at: Mapped[datetime] = mapped_column(Utc)
+    backend: Mapped[str] = mapped_column(Text)
+    models: Mapped[str] = mapped_column(Text)  # JSON, a list of lists: `stylesearch.lineage.Model`
+    licence: Mapped[str] = mapped_column(Text)
+    commercial: Mapped[bool | None]
+    prompt: Mapped[str] = mapped_column(Text)
+    seed: Mapped[int] = mapped_column(BigInteger)
+    width: Mapped[int] = mapped_column(Integer)
+    height: Mapped[int] = mapped_column(Integer)
+    strength: Mapped[float] = mapped_column(Float)
+    steps: Mapped[int | None] = mapped_column(Integer)
+    # `stylesearch.lineage.Fidelity`; all NULL where nobody has looked.
+    space: Mapped[str | None] = mapped_column(Text)
+    style: Mapped[float | None] = mapped_column(Float)
+    probability: Mapped[float | None] = mapped_column(Float)
+    leak: Mapped[float | None] = mapped_column(Float)
+
+
+class IngredientRow(Base):
+    """A picture that another one was made from; see `stylesearch.lineage.Ingredient`. It is known by its content, and
+    holds nothing: the picture may be pruned, and be indexed again."""
+
+    __tablename__ = "ingredients"
+    __table_args__ = (Index("ix_ingredients_sha256", "sha256"),)
+
+    result: Mapped[str] = mapped_column(ForeignKey("lineage.sha256"), primary_key=True)
+    place: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    role: Mapped[str] = mapped_column(String(8))  # "style" or "content"
+    sha256: Mapped[str | None] = mapped_column(String(64))
+    name: Mapped[str] = mapped_column(Text)
+    weight: Mapped[float] = mapped_column(Float)
+    box: Mapped[str | None] = mapped_column(Text)  # JSON, four shares of width and height
+    likeness: Mapped[float | None] = mapped_column(Float)
 
 
 class HistoryRow(Base):

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from sqlalchemy import delete, insert, select
 
-from stylesearch.catalog import board_rows, pruning, totals
+from stylesearch.catalog import board_rows, lineages, pruning, totals
 from stylesearch.catalog.database import Database
 from stylesearch.catalog.engine import gather_statistics, outlasts_restart
 from stylesearch.catalog.tables import RunRow
@@ -59,8 +59,10 @@ class Upkeep(Database):
             with self.writing() as connection:
                 dropped = pruning.drop_assets(connection, before)
             if not dropped:
-                return
+                break
             yield dropped
+        with self.writing() as connection:
+            lineages.drop_orphans(connection, before)
 
     @outlasts_restart
     def add_run(self, started: datetime, finished: datetime, report: Mapping[str, object]) -> None:
