@@ -20,3 +20,4 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("asset_id", "masker", name="pk_masks"),
         sa.ForeignKeyConstraint(["asset_id"], ["assets.id"], name="fk_masks_asset_id"),
     )
+    op.create_index("ix_masks_usable", "masks", ["masker", "usable"])
