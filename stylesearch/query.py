@@ -23,7 +23,7 @@ Box: TypeAlias = tuple[float, float, float, float]
 # What can stand for a style: a path, a decoded picture, the id of an asset of the library, a part of one of these, or a
 # vector of the space.
 PictureSource: TypeAlias = "str | os.PathLike[str] | Image | int"
-ReferenceSource: TypeAlias = "PictureSource | Crop | np.ndarray"
+ReferenceSource: TypeAlias = "PictureSource | Crop | Brushed | np.ndarray"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +59,30 @@ class Crop:
         return picture.crop(
             (x, y, max(x + 1, round(right * picture.width)), max(y + 1, round(bottom * picture.height)))
         )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Brushed:
+    """A part of a picture of any shape, such as somebody painted on it. It says what counts, whatever stands out.
+
+    Attributes:
+        source: path, decoded picture, or id of an asset.
+        keep: bool (h, w) of any size, over the whole picture squashed to that shape; True where style is taken from.
+
+    Raises:
+        UsageError: a mask that is not of two dimensions, or marks nothing.
+    """
+
+    source: PictureSource
+    keep: np.ndarray
+
+    def __post_init__(self) -> None:
+        if self.keep.ndim != 2 or not self.keep.any():
+            raise UsageError(
+                f"The brushed mask, of shape {self.keep.shape}, is none; it takes an array (h, w) that is True where "
+                "the picture counts."
+            )
+        object.__setattr__(self, "keep", self.keep.astype(bool))
 
 
 class StyleText(str):
@@ -164,7 +188,8 @@ class Filters:
 class Query(Filters):
     """What to look for, and among which assets: all filters of `Filters` are keywords of a query.
 
-    A reference is a path, a PIL image, an asset id of the library, a `Crop` of one of these, or a vector of its space
+    A reference is a path, a PIL image, an asset id of the library, a `Crop` or a `Brushed` part of one of these, or a
+    vector of its space
     (float32 (D,)); written as a pair `(reference, weight)` it counts `weight` times, and so does a text. The query
     vector is the weighted sum of references and texts less that of the counter-references (Rocchio's relevance
     feedback, 1971), at unit length.
@@ -250,7 +275,7 @@ def _is_pair(given: object) -> bool:
 
 
 def _can_be_reference(source: object) -> bool:
-    if isinstance(source, Crop):
+    if isinstance(source, (Crop, Brushed)):
         return _can_be_reference(source.source)
     if isinstance(source, (str, os.PathLike, Integral)):
         return not isinstance(source, bool)
