@@ -198,6 +198,22 @@ class Appearance:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredMask:
+    """What stands out in a picture, as the catalog keeps it.
+
+    Attributes:
+        values: float32 (H, W) in [0, 1], 1 on the subject, over the picture squashed to a square; 0 everywhere where it
+            is not usable.
+        confidence: in [0, 1], how sure the masker was that anything stands out.
+        usable: False where nothing does: every region of the picture is then the whole of it.
+    """
+
+    values: np.ndarray
+    confidence: float
+    usable: bool
+
+
+@dataclass(frozen=True, slots=True)
 class FileStat:
     """A file as the scan saw it.
 
@@ -260,6 +276,7 @@ class IndexedFile:
         vector: float32 (D,), unit length; None where the catalog holds the asset's vector already.
         metadata, appearance: None where the file was not decoded; what the catalog holds stays.
         parts: further pages or key frames in the file, such as "page=2"; None where nobody has looked.
+        mask: what stands out in it; None where the catalog has the mask already, or nobody has looked.
     """
 
     stat: FileStat
@@ -271,6 +288,7 @@ class IndexedFile:
     metadata: Metadata | None = None
     appearance: Appearance | None = None
     parts: tuple[str, ...] | None = None
+    mask: StoredMask | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,11 +314,18 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What one transaction of the indexer writes."""
+    """What one transaction of the indexer writes.
+
+    Attributes:
+        indexed, refused: files.
+        unchanged: uris seen again as they were.
+        masker: fingerprint of the masker whose masks the indexed files have.
+    """
 
     indexed: Sequence[IndexedFile] = ()
     refused: Sequence[Refusal] = ()
-    unchanged: Sequence[str] = ()  # uris seen again as they were
+    unchanged: Sequence[str] = ()
+    masker: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -399,11 +424,13 @@ class Hit:
         cosine: similarity to the query in [-1, 1]; higher is more alike.
         score: probability in [0, 1] that it has the style of the query, where scores were asked for; see
             `stylesearch.calibration` for what that means.
+        region: what of the picture was compared: the region of the space, or "whole" where nothing stands out in it.
     """
 
     asset: Asset
     cosine: float
     score: float | None = None
+    region: Region = "whole"
 
     @property
     def path(self) -> str:

@@ -26,6 +26,7 @@ LAYERS = [
         "stylesearch.appearance",
         "stylesearch.containers",
         "stylesearch.images",
+        "stylesearch.mask_codec",
         "stylesearch.colour",
         "stylesearch.colour_bins",
         "stylesearch.files",
@@ -79,6 +80,7 @@ LAYERS = [
 # Neighbours on one line that must not know of each other.
 STRANGERS = [
     ("stylesearch.catalog", "stylesearch.encoders"),
+    ("stylesearch.catalog", "stylesearch.masking"),
     ("stylesearch.catalog", "stylesearch.vectors"),
     ("stylesearch.encoders", "stylesearch.vectors"),
     ("encoder_training", "stylesearch.catalog"),

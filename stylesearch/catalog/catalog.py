@@ -6,6 +6,7 @@ from stylesearch.catalog import writing
 from stylesearch.catalog.engine import outlasts_restart
 from stylesearch.catalog.files import Files
 from stylesearch.catalog.lineages import Lineages
+from stylesearch.catalog.masks import KeptMasks
 from stylesearch.catalog.packing import pack
 from stylesearch.catalog.pictures import Pictures
 from stylesearch.catalog.spaces import Spaces
@@ -13,7 +14,7 @@ from stylesearch.catalog.upkeep import Upkeep
 from stylesearch.records import Batch
 
 
-class Catalog(Files, Spaces, Pictures, Lineages, Upkeep):
+class Catalog(Files, Spaces, Pictures, KeptMasks, Lineages, Upkeep):
     """Assets, their locations and vectors, and the files that were refused.
 
     Safe to use from several threads and processes at once; processes each open their own, also after a fork. Every
@@ -24,8 +25,8 @@ class Catalog(Files, Spaces, Pictures, Lineages, Upkeep):
     def write(self, space_id: int, scan_id: int, batch: Batch) -> None:
         """Writes one batch in one transaction: all of it or, whatever happens, nothing.
 
-        Assets are added by content, locations by uri. A vector that the catalog holds is never replaced; metadata and
-        appearance are, where the batch brings some. Writing a
+        Assets are added by content, locations by uri. A vector or mask that the catalog holds is never replaced;
+        metadata and appearance are, where the batch brings some. Writing a
         batch again changes nothing but the number of attempts at its refused files.
 
         Raises:

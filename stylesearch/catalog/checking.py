@@ -1,7 +1,8 @@
 """What a catalog promises and its database does not enforce, checked and mended.
 
 A vector is as long as its space says and finite; it is live exactly while its asset has a present location; no number
-is above the counter. SQLite, whose file can be damaged by other programs and by disks, is asked to check itself, too.
+is above the counter; a mask can be read. SQLite, whose file can be damaged by other programs and by disks, is asked to
+check itself, too.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from sqlalchemy import (
 
 from stylesearch.catalog import numbering, totals
 from stylesearch.catalog.catalog import Catalog
+from stylesearch.catalog.masks import damaged_masks, drop_masks
 from stylesearch.catalog.tables import Base, CounterRow, HistoryRow, LocationRow, SpaceRow, VectorRow
 
 _MANY = 20_000  # vectors that are looked at together
@@ -102,6 +104,16 @@ def faults(catalog: Catalog) -> Iterator[Fault]:
                 "they are dropped, the pictures are encoded again by: stylesearch index PATH",
                 _curing(catalog, partial(_drop_vectors, space_id=space_id, asset_ids=wrong)),
             )
+    with catalog.reading() as connection:
+        damaged = damaged_masks(connection)
+    if damaged:
+        yield Fault(
+            "masks",
+            len(damaged),
+            f"{len(damaged):,} masks cannot be read. Once they are dropped, with the vectors of regions that hang on "
+            "them, they are made again by: stylesearch index PATH",
+            _curing(catalog, partial(_drop_masks, asset_ids=damaged)),
+        )
 
 
 def _curing(catalog: Catalog, cure: Callable[[Connection], object]) -> Callable[[], object]:
@@ -167,6 +179,11 @@ def _drop_vectors(connection: Connection, space_id: int, asset_ids: Sequence[int
     """Deletes vectors, so that the next run of the indexer encodes the pictures again."""
     those = VectorRow.space_id == space_id, VectorRow.asset_id.in_(asset_ids)
     connection.execute(delete(VectorRow).where(*those))
+    _forget_history(connection)
+
+
+def _drop_masks(connection: Connection, asset_ids: Sequence[int]) -> None:
+    drop_masks(connection, asset_ids)
     _forget_history(connection)
 
 

@@ -22,6 +22,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from stylesearch.catalog import totals
 from stylesearch.catalog.bulk import insert_rows, insert_with_ids
 from stylesearch.catalog.describing import describe
+from stylesearch.catalog.masks import add_masks
 from stylesearch.catalog.numbering import last_number, settle, take_numbers, tell_again
 from stylesearch.catalog.scanning import see_again, unseen_lately
 from stylesearch.catalog.selection import among, chunks
@@ -61,6 +62,7 @@ def write(connection: Connection, space_id: int, scan_id: int, batch: Batch, pac
         _place(connection, scan_id, indexed, before, asset_ids)
         _refuse(connection, space_id, scan_id, batch.refused)
         see_again(connection, scan_id, batch.unchanged)
+    add_masks(connection, batch.masker, indexed, asset_ids)
     _add_vectors(connection, space_id, {asset_ids[sha256]: data for sha256, data in packed.items()})
     settle(connection, touched)
     as_before = {
