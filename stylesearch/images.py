@@ -162,6 +162,7 @@ def load_pixels(
     *,
     part: str | None = None,
     name: str | os.PathLike[str] | None = None,
+    least_side: int = 0,
 ) -> Decoded:
     """Decodes a file for an encoder: the one way for files that are indexed and for files that are looked for.
 
@@ -172,12 +173,14 @@ def load_pixels(
         part: one of `parts_of` the file, "page=2" or "t=12.480"; None: the file's own picture, which is its first page
             or frame.
         name: what to call the picture in errors.
+        least_side: pixels that `Decoded.picture` has along its sides at least, where the file has them; for what else
+            looks at it.
 
     Raises:
         ImageError: the picture cannot be used; `reason` says why.
     """
     with named(name):
-        picture, kind, width, height = _decode(data, limits, max(_DRAFT_SIDE, 2 * preprocess.size), part)
+        picture, kind, width, height = _decode(data, limits, max(_DRAFT_SIDE, 2 * preprocess.size, least_side), part)
     return Decoded(fit(picture, preprocess), kind, width, height, picture)
 
 

@@ -189,10 +189,9 @@ class Query(Filters):
     """What to look for, and among which assets: all filters of `Filters` are keywords of a query.
 
     A reference is a path, a PIL image, an asset id of the library, a `Crop` or a `Brushed` part of one of these, or a
-    vector of its space
-    (float32 (D,)); written as a pair `(reference, weight)` it counts `weight` times, and so does a text. The query
-    vector is the weighted sum of references and texts less that of the counter-references (Rocchio's relevance
-    feedback, 1971), at unit length.
+    vector of its space (float32 (D,)); written as a pair `(reference, weight)` it counts `weight` times, and so does a
+    text. The query vector is the weighted sum of references and texts less that of the counter-references (Rocchio's
+    relevance feedback, 1971), at unit length.
 
     Attributes:
         references: what the style should be like; one or several.

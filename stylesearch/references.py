@@ -14,10 +14,13 @@ from PIL.Image import Image
 from stylesearch.catalog import Catalog
 from stylesearch.colour import to_srgb
 from stylesearch.encoders.base import Encoder
+from stylesearch.encoders.fill import KEPT, is_kept
 from stylesearch.errors import ImageError, UsageError
 from stylesearch.files import identity, named, part_of, read_bytes, uri_of
-from stylesearch.images import load_pixels, read_image, thumbnail
-from stylesearch.query import Crop, PictureSource, Reference, StyleText
+from stylesearch.images import Decoded, fit, load_pixels, read_image, shown_box, thumbnail
+from stylesearch.masking.keeping import as_masks, kept
+from stylesearch.masking.regions import RegionEncoder, resized
+from stylesearch.query import Brushed, Crop, PictureSource, Reference, StyleText
 from stylesearch.records import Asset, Limits, Space
 from stylesearch.search import as_unit_vector
 
@@ -96,13 +99,13 @@ class ReferenceReader:
         """
         vectors = np.empty((len(references), self.space.dim), np.float32)
         own: set[int] = set()
-        pixels: dict[int, np.ndarray] = {}
+        files: dict[int, Decoded] = {}
         digests: list[str] = []
         for row, (source, _) in enumerate(references):
             if isinstance(source, StyleText):
                 vectors[row] = self.encoder().embed_texts([str(source)])[0]
-            elif isinstance(source, Crop):
-                vectors[row], known = self._of_crop(source)
+            elif isinstance(source, (Crop, Brushed)):
+                vectors[row], known = self._of_part(source)
                 own |= known
             elif isinstance(source, np.ndarray):
                 vectors[row] = as_unit_vector(source, self.space)
@@ -111,32 +114,61 @@ class ReferenceReader:
                 own.add(int(source))
             elif isinstance(source, (str, os.PathLike)):
                 data, part = read_bytes(source, self.limits), part_of(uri_of(source))
-                decoded = load_pixels(data, self.encoder().preprocess, self.limits, part=part, name=os.fspath(source))
-                pixels[row] = decoded.pixels
+                files[row] = self._decode(data, os.fspath(source), part)
                 digests.append(identity(hashlib.sha256(data).hexdigest(), part))
             else:
                 vectors[row] = self.encoder().embed_batch([source])[0]
-        if pixels:
-            vectors[list(pixels)] = self.encoder().embed_pixels(np.stack(list(pixels.values())))
+        if files:
+            vectors[list(files)] = self._embed(list(files.values()))
             own.update(known.asset_id for known in self.catalog.assets_by_hash(digests, self.space_id).values())
         return vectors, own
 
     def load(self, data: bytes, name: str | None) -> LoadedReference:
         """See `Library.load_reference`."""
-        decoded = load_pixels(data, self.encoder().preprocess, self.limits, name=name)
+        decoded = self._decode(data, name)
         digest = hashlib.sha256(data).hexdigest()
         known = self.catalog.assets_by_hash([digest], self.space_id).get(digest)
         held = known.asset_id if known and known.has_vector else None
-        source = self.encoder().embed_pixels(np.stack([decoded.pixels]))[0] if held is None else held
+        source = self._embed([decoded])[0] if held is None else held
         # At a high quality: parts of it are encoded, and grain is style.
         picture = thumbnail(decoded.picture, PICTURE_SIDE, quality=95)
         return LoadedReference(source, thumbnail(decoded.picture), picture)
 
-    def _of_crop(self, crop: Crop) -> tuple[np.ndarray, set[int]]:
-        """Its vector float32 (D,), and the id of the asset that it is cut from, if it is one."""
-        source = crop.source
+    def _decode(self, data: bytes, name: str | None, part: str | None = None) -> Decoded:
+        encoder = self.encoder()
+        least = encoder.masker.preprocess.size if isinstance(encoder, RegionEncoder) else 0
+        return load_pixels(data, encoder.preprocess, self.limits, part=part, name=name, least_side=least)
+
+    def _embed(self, files: Sequence[Decoded]) -> np.ndarray:
+        """Vectors float32 (N, D) of whole files, as the indexer makes them."""
+        encoder, pixels = self.encoder(), np.stack([file.pixels for file in files])
+        if not isinstance(encoder, RegionEncoder):
+            return encoder.embed_pixels(pixels)
+        masks = as_masks(kept(encoder.masker.mask_batch([file.picture for file in files])))
+        return encoder.embed_with(pixels, masks, [(file.width, file.height) for file in files])
+
+    def _of_part(self, part: Crop | Brushed) -> tuple[np.ndarray, set[int]]:
+        """Its vector float32 (D,), and the id of the asset that it is a part of, if it is one."""
+        source = part.source
         own = set() if isinstance(source, (Image, str, os.PathLike)) else {int(source)}
-        return self.encoder().embed_batch([read_source(crop, self.catalog, self.limits)])[0], own
+        picture = read_source(source, self.catalog, self.limits)
+        if isinstance(part, Crop):
+            return self.encoder().embed_batch([part.of(picture)])[0], own
+        return self._of_brushed(picture, part.keep), own
+
+    def _of_brushed(self, picture: Image, keep: np.ndarray) -> np.ndarray:
+        """The vector float32 (D,) of what is kept, whatever the region of the space: there was no masker to ask.
+
+        Args:
+            keep: bool (H, W), over the whole picture.
+        """
+        encoder = self.encoder()
+        box = shown_box(encoder.preprocess, *picture.size)
+        shares = resized(keep[None].astype(np.float32), encoder.preprocess.size, [box])
+        if shares.min() < KEPT and is_kept(shares).all():
+            raise UsageError("Too little of the picture is left where it was brushed over. Brush over more of it.")
+        vector: np.ndarray = encoder.embed_masked(fit(picture, encoder.preprocess)[None], shares)[0]
+        return vector
 
     def _of_asset(self, asset_id: int) -> np.ndarray:
         ids, vectors = self.catalog.vectors(self.space_id, [asset_id])

@@ -109,6 +109,23 @@ class Settings:
 
 
 @dataclass(frozen=True)
+class MaskerChoice:
+    """How a library tells the regions of its pictures apart.
+
+    Attributes:
+        name: of the masker, as `stylesearch.masking.load_masker` takes it.
+        fingerprint: of its build; masks in the catalog are known by it.
+        dtype: what it computes in.
+        use: how a region is told from the rest, one of `stylesearch.masking.regions.USES`.
+    """
+
+    name: str
+    fingerprint: str
+    dtype: str
+    use: str
+
+
+@dataclass(frozen=True)
 class LibrarySettings:
     """What was decided when a library was made; the file `library.json` in its folder.
 
@@ -119,6 +136,7 @@ class LibrarySettings:
         index: vector engine, as `IndexChoice.parse` takes it.
         version: version of this file's layout.
         others: further spaces that `index` fills.
+        masker: what finds the regions; None where every space is of whole pictures.
     """
 
     space: Space
@@ -126,6 +144,7 @@ class LibrarySettings:
     index: IndexKind = "auto"
     version: int = LIBRARY_VERSION
     others: tuple[Space, ...] = ()
+    masker: MaskerChoice | None = None
 
     def __post_init__(self) -> None:
         IndexChoice.parse(self.index)
@@ -148,7 +167,8 @@ class LibrarySettings:
             )
         try:
             others = tuple(Space(**other) for other in values.get("others", ()))
-            return cls(**(values | {"space": Space(**values["space"]), "others": others}))
+            masker = MaskerChoice(**values["masker"]) if values.get("masker") else None
+            return cls(**(values | {"space": Space(**values["space"]), "others": others, "masker": masker}))
         except (KeyError, TypeError) as exc:
             raise LibraryError(f"'{path}' is incomplete ({exc}). Restore it from a backup.") from exc
 
@@ -164,8 +184,9 @@ class LibrarySettings:
             partial.unlink(missing_ok=True)
             with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w", encoding="utf-8") as file:
                 values = asdict(self)
-                if not self.others:
-                    del values["others"]  # so that older versions, which know of one space, read the file
+                for name in ("others", "masker"):  # older versions, which do not know of them, read the file then
+                    if not values[name]:
+                        del values[name]
                 file.write(json.dumps(values, indent=2) + "\n")
             os.replace(partial, path)
         except OSError as exc:

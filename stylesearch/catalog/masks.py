@@ -38,7 +38,7 @@ class KeptMasks(Database):
         with self.reading() as connection:
             for some in chunks(sha256s):
                 rows = connection.execute(query.where(AssetRow.sha256.in_(some)))
-                found.update((sha256, _read(*columns)) for sha256, *columns in rows)
+                found.update((row.sha256, _read(row.confidence, row.usable, row.data)) for row in rows)
         return found
 
     def without_subject(self, masker: str, asset_ids: Iterable[int]) -> set[int]:

@@ -78,7 +78,7 @@ class RegionEncoder(Encoder):
         side = self.masker.preprocess.size
         smaller = [np.asarray(fromarray(one).resize((side, side), Resampling.BICUBIC)) for one in pixels]
         found = self.masker.mask_pixels(np.array(smaller, np.uint8).reshape(-1, side, side, 3))
-        return self._embed_found(pixels, found.usable, _resized(found.values, self.preprocess.size))
+        return self._embed_found(pixels, found.usable, resized(found.values, self.preprocess.size))
 
     def embed_batch(self, images: Sequence[Image]) -> np.ndarray:
         """Finds the subjects in pictures of any size and encodes the region; see `Encoder.embed_batch`."""
@@ -106,7 +106,7 @@ class RegionEncoder(Encoder):
         """
         self._check(pixels)
         boxes = [shown_box(self.preprocess, width, height) for width, height in sizes or [(1, 1)] * len(pixels)]
-        return self._embed_found(pixels, masks.usable, _resized(masks.values, self.preprocess.size, boxes))
+        return self._embed_found(pixels, masks.usable, resized(masks.values, self.preprocess.size, boxes))
 
     def embed_masked(self, pixels: np.ndarray, keep: np.ndarray) -> np.ndarray:
         """Encodes what `keep` marks, by this encoder's use of a mask; see `Encoder.embed_masked`."""
@@ -158,7 +158,7 @@ def subtracted(encoder: Encoder, pixels: np.ndarray, keep: np.ndarray, alpha: fl
     return unit
 
 
-def _resized(
+def resized(
     masks: np.ndarray, side: int, boxes: Sequence[tuple[float, float, float, float]] | None = None
 ) -> np.ndarray:
     """Masks (N, H, W) over whole pictures to (N, side, side) over the parts that `boxes` name, as shares of the sides;
