@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -63,7 +64,7 @@ def examine(library: Library, *, mend: bool = False) -> Iterator[Finding]:
         CatalogError: the catalog cannot even be read.
     """
     parts = {
-        "catalog": faults(library.catalog),
+        "catalog": chain(faults(library.catalog), _mask_faults(library)),
         "index": _index_faults(library),
         "thumbnails": _thumbnail_faults(library.catalog, library.thumbnails, library.searching().id),
     }
@@ -73,6 +74,14 @@ def examine(library: Library, *, mend: bool = False) -> Iterator[Finding]:
             if mended and fault.cure is not None:
                 fault.cure()
             yield Finding(where, fault.problem, fault.count, fault.message, fault.cure is not None, mended)
+
+
+def _mask_faults(library: Library) -> Iterator[Fault]:
+    choice = library.settings.masker
+    masker = choice.fingerprint if choice else None
+    if count := library.catalog.count_other_masks(masker):
+        message = f"{count:,} masks are of maskers that the library has no more."
+        yield Fault("leftover", count, message, partial(library.catalog.drop_other_masks, masker))
 
 
 def _index_faults(library: Library) -> Iterator[Fault]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -11,12 +12,14 @@ from typing import Self
 from stylesearch.catalog import absolute_url
 from stylesearch.disk import DiskUse, disk_use
 from stylesearch.encoders import DEFAULT_ENCODER, load_encoder
-from stylesearch.errors import LibraryError
+from stylesearch.errors import LibraryError, UsageError
 from stylesearch.files import uri_of
 from stylesearch.library_search import LibrarySearch
+from stylesearch.library_spaces import regions_of
 from stylesearch.records import Counts, Refusal, Run, Space
 from stylesearch.running import RunningIndex, read_running
 from stylesearch.settings import LIBRARY_FILE, IndexKind, LibrarySettings, Settings
+from stylesearch.spaces import choose_masker, encoder_of
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,9 @@ class Library(LibrarySearch):
         encoder: str | None = None,
         catalog: str | None = None,
         index: IndexKind = "auto",
+        regions: Sequence[str] = ("whole",),
+        masker: str | None = None,
+        use: str | None = None,
     ) -> Library:
         """Makes a new, empty library.
 
@@ -69,17 +75,28 @@ class Library(LibrarySearch):
             catalog: SQLAlchemy URL ("postgresql://..."); None: SQLite in the folder. A relative path of SQLite counts
                 from the current folder, now and for good.
             index: vector engine; see `LibrarySettings`.
+            regions: of pictures that can be searched, of `stylesearch.records.REGIONS`; a space each, the first of them
+                that of searches where none is named.
+            masker: what tells regions apart, as `stylesearch.masking.load_masker` takes it; None: the default.
+            use: of a mask, one of `stylesearch.masking.regions.USES`; None: the default.
 
         Raises:
             LibraryError: there is a library already, or the folder cannot be written.
-            EncoderError: the encoder cannot be loaded.
+            UsageError: no such region or use of a mask, or a masker for whole pictures.
+            EncoderError: the encoder or the masker cannot be loaded.
             CatalogError: the catalog cannot be opened.
         """
         folder = Path(folder).expanduser().absolute()  # the current folder may change while the library is open
         if (folder / LIBRARY_FILE).exists():
             raise LibraryError(f"There is a library at '{folder}' already. Add files with: stylesearch index PATH")
         loaded = load_encoder(encoder or DEFAULT_ENCODER)
-        settings = LibrarySettings(loaded.space(), catalog and absolute_url(catalog), index)
+        wanted, choice = regions_of(regions), None
+        if set(wanted) != {"whole"}:
+            choice = choose_masker(masker, use, loaded.dtype)
+        elif masker or use:
+            raise UsageError("A masker is for regions. Name some: stylesearch init FOLDER --regions whole,background")
+        space, *others = (encoder_of(loaded.space(region), choice).space(region) for region in wanted)
+        settings = LibrarySettings(space, catalog and absolute_url(catalog), index, others=tuple(others), masker=choice)
         try:
             folder.mkdir(parents=True, exist_ok=True)
             (folder / "index").mkdir(exist_ok=True)

@@ -18,9 +18,10 @@ from stylesearch.facets import Facets
 from stylesearch.files import identity, is_there, part_of, read_bytes, uri_of
 from stylesearch.images import thumbnail as thumbnail_of
 from stylesearch.library_spaces import LibrarySpaces
+from stylesearch.lineage import Lineage
 from stylesearch.metadata.text import KEYWORD, MOST_KEYWORDS, lines
 from stylesearch.query import Crop, Filters, PictureSource
-from stylesearch.records import Asset, Details, printable
+from stylesearch.records import Asset, Details, StoredMask, printable
 from stylesearch.references import read_asset, read_source
 from stylesearch.tagging import TagKey, TagReport, import_tags, read_tags
 from stylesearch.thumbnails import has_thumbnail, thumbnail_path, trim_thumbnails, write_thumbnail
@@ -83,6 +84,12 @@ class LibraryPictures(LibrarySpaces):
         """The first paths of an asset, and whether a file lies there now; None where only a server could tell."""
         return [(path, is_there(uri_of(path), self._environment.limits)) for path in asset.paths[:limit]]
 
+    def mask(self, asset_id: int) -> StoredMask | None:
+        """What stands out in an asset, and whether anything does; None where the library tells no regions apart, or the
+        asset has not been indexed in one yet."""
+        masker = self.settings.masker
+        return None if masker is None else self.catalog.mask(masker.fingerprint, asset_id)
+
     def assets(self, ids: Sequence[int]) -> dict[int, Asset]:
         """The assets by id; unknown ids are left out."""
         return self.catalog.assets(ids)
@@ -136,6 +143,16 @@ class LibraryPictures(LibrarySpaces):
             what = f"asset {source}" if isinstance(source, int) else f"'{printable(os.fspath(source))}'"
             raise UsageError(f"The library does not have {what}. Add pictures with: stylesearch index PATH")
         return next(iter(found.values()))
+
+    def lineage(self, asset_id: int) -> Lineage | None:
+        """How a picture was made from others of the library; None where it was not made here."""
+        return self.catalog.lineages([asset_id]).get(asset_id)
+
+    def made_from(self, asset_id: int, limit: int = 100) -> list[Asset]:
+        """The pictures that were made from one, the latest first."""
+        ids = self.catalog.made_from(asset_id, limit)
+        assets = self.assets(ids)
+        return [assets[one] for one in ids]
 
     def tag(self, asset_ids: Sequence[int], *, add: Sequence[str] = (), remove: Sequence[str] = ()) -> None:
         """Gives assets tags, and takes tags away that people gave; those that stand in the files stay.

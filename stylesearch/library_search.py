@@ -71,12 +71,21 @@ class LibrarySearch(LibraryPictures):
         allowed = searching.allowed(query)
         neighbours = index.search(vector[None], max(1, min(query.k + len(left_out), len(index))), allowed)
         found = neighbours.ids[0][neighbours.ids[0] >= 0].tolist()
-        hits = to_hits(neighbours, self._located(found, searching.state), left_out, query.k)
+        hits = self._with_regions(
+            to_hits(neighbours, self._located(found, searching.state), left_out, query.k), searching
+        )
         if min_score is None or not hits:
             return hits
         scores = searching.scores(vector, own_ids, [hit.asset.id for hit in hits])
         scored = [replace(hit, score=score) for hit, score in zip(hits, scores.tolist(), strict=True)]
         return [hit for hit in scored if hit.score is not None and hit.score >= min_score]
+
+    def _with_regions(self, hits: list[Hit], searching: SearchSpace) -> list[Hit]:
+        region, masker = searching.space.region, self.settings.masker
+        if region == "whole" or masker is None:
+            return hits
+        whole = self.catalog.without_subject(masker.fingerprint, [hit.asset.id for hit in hits])
+        return [hit if hit.asset.id in whole else replace(hit, region=region) for hit in hits]
 
     def fold(self, hits: Sequence[Hit]) -> list[list[Hit]]:
         """Hits that look the same, put together under the best of them; see `stylesearch.folding`."""
@@ -146,18 +155,20 @@ class LibrarySearch(LibraryPictures):
 
         return encode
 
-    def load_reference(self, data: bytes, *, name: str | None = None) -> LoadedReference:
+    def load_reference(self, data: bytes, *, name: str | None = None, space: str | None = None) -> LoadedReference:
         """Encodes a picture that is not (or not known to be) a file here, such as one dropped on a page.
 
         Args:
             data: bytes of an image file.
             name: what to call the picture in errors.
+            space: name of the space that it will be searched with in; None: `self.space`.
 
         Raises:
+            UsageError: there is no such space.
             ImageError: it cannot be read as an image.
             SpaceMismatchError: the encoder is not the one that filled the library.
         """
-        return self.searching().references.load(data, name)
+        return self.searching(space).references.load(data, name)
 
     def _located(self, ids: Sequence[int], state: int | None) -> Mapping[int, Asset]:
         """The assets by id, remembered while the catalog is in this state."""

@@ -20,11 +20,13 @@ from stylesearch.encoders import load_encoder
 from stylesearch.encoders.base import Encoder
 from stylesearch.errors import SpaceMismatchError, UsageError, VectorIndexError
 from stylesearch.filtering import conditions_of
+from stylesearch.masking import load_masker
+from stylesearch.masking.regions import DEFAULT_USE, USES, region_encoder
 from stylesearch.query import Filters
 from stylesearch.records import Changes, Space
 from stylesearch.references import ReferenceReader
 from stylesearch.scores import LocalScaling, csls
-from stylesearch.settings import Settings
+from stylesearch.settings import LibrarySettings, MaskerChoice, Settings
 from stylesearch.vectors import Allowed, VectorIndex, drop_index, index_place, new_index, open_index
 from stylesearch.vectors.table import cosines_of
 
@@ -33,6 +35,34 @@ from stylesearch.vectors.table import cosines_of
 SAVE_AFTER = 5_000
 
 _log = logging.getLogger(__name__)
+
+
+def encoder_of(space: Space, masker: MaskerChoice | None) -> Encoder:
+    """The encoder of a space as it is installed now, which may make another space.
+
+    Args:
+        masker: of the library.
+
+    Raises:
+        EncoderError: it, or the masker, cannot be loaded.
+    """
+    encoder = load_encoder(space.encoder, dtype=space.dtype)
+    if masker is None or space.region == "whole":
+        return encoder
+    return region_encoder(encoder, load_masker(masker.name, masker.dtype), space.region, masker.use)
+
+
+def choose_masker(name: str | None, use: str | None, dtype: str) -> MaskerChoice:
+    """A masker for a library; None: the default.
+
+    Raises:
+        UsageError: no such use of a mask.
+        EncoderError: no such masker, or it cannot be loaded.
+    """
+    if use is not None and use not in USES:
+        raise UsageError(f"There is no use of a mask '{use}'; there are: {', '.join(USES)}.")
+    loaded = load_masker(name, dtype)
+    return MaskerChoice(loaded.name, loaded.fingerprint, dtype, use or DEFAULT_USE)
 
 
 class SearchSpace:
@@ -44,16 +74,20 @@ class SearchSpace:
         calibration_path: where it is kept what scores mean.
 
     Args:
-        kind: of the vector index, as `LibrarySettings.index` says it.
+        settings: of the library.
         folder: of the library.
     """
 
-    def __init__(self, catalog: Catalog, space: Space, kind: str, folder: Path, environment: Settings) -> None:
+    def __init__(
+        self, catalog: Catalog, space: Space, settings: LibrarySettings, folder: Path, environment: Settings
+    ) -> None:
         self.space = space
+        kind = settings.index
         self.index_path = index_place(kind, folder / "index" / f"{space.key}.vectors")
         self.calibration_path = folder / "index" / f"{space.key}.calibration.json"
         self._catalog = catalog
         self._kind = kind
+        self._masker = settings.masker
         self._folder = folder
         self._environment = environment
         self._lock = threading.Lock()  # one thread catches up; an index bears being searched meanwhile
@@ -72,14 +106,15 @@ class SearchSpace:
         """The encoder that filled the space, in its dtype, loaded at first use.
 
         Raises:
-            SpaceMismatchError: its weights, or the decoder, are not those that filled the space.
+            SpaceMismatchError: its weights, those of the masker, or the decoder, are not those that filled the space.
             EncoderError: it cannot be loaded.
         """
-        encoder = load_encoder(self.space.encoder, dtype=self.space.dtype)
-        if encoder.space().key != self.space.key:
+        encoder = encoder_of(self.space, self._masker)
+        made = encoder.space(self.space.region)
+        if made.key != self.space.key:
             raise self._mismatch(
-                f"The library holds vectors of {_named(self.space)}; what is installed makes those of "
-                f"{_named(encoder.space())}, and the two cannot be compared."
+                f"The library holds vectors of {_named(self.space)}; what is installed makes those of {_named(made)}, "
+                "and the two cannot be compared."
             )
         return encoder
 
@@ -236,4 +271,4 @@ def catch_up(index: VectorIndex, catalog: Catalog, space_id: int) -> Iterator[Ch
 
 
 def _named(space: Space) -> str:
-    return f"'{space.encoder}' (build {space.fingerprint[:8]}, {space.dtype}, {space.preprocessing})"
+    return f"'{space.name}' (build {space.fingerprint[:8]}, {space.dtype}, {space.preprocessing})"
