@@ -19,7 +19,7 @@ from stylesearch.library_spaces import regions_of
 from stylesearch.records import Counts, Refusal, Run, Space
 from stylesearch.running import RunningIndex, read_running
 from stylesearch.settings import LIBRARY_FILE, IndexKind, LibrarySettings, Settings
-from stylesearch.spaces import choose_masker, encoder_of
+from stylesearch.spaces import choose_masker, in_region
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class Library(LibrarySearch):
             choice = choose_masker(masker, use, loaded.dtype)
         elif masker or use:
             raise UsageError("A masker is for regions. Name some: stylesearch init FOLDER --regions whole,background")
-        space, *others = (encoder_of(loaded.space(region), choice).space(region) for region in wanted)
+        space, *others = (in_region(loaded, region, choice).space(region) for region in wanted)
         settings = LibrarySettings(space, catalog and absolute_url(catalog), index, others=tuple(others), masker=choice)
         try:
             folder.mkdir(parents=True, exist_ok=True)

@@ -28,7 +28,7 @@ from stylesearch.explain import Explanation, explain
 from stylesearch.folding import fold
 from stylesearch.library_pictures import LibraryPictures
 from stylesearch.query import Crop, PictureSource, Query
-from stylesearch.records import Asset, Hit
+from stylesearch.records import Asset, Hit, Region
 from stylesearch.references import LoadedReference
 from stylesearch.search import combine, to_hits
 from stylesearch.spaces import SearchSpace
@@ -71,17 +71,16 @@ class LibrarySearch(LibraryPictures):
         allowed = searching.allowed(query)
         neighbours = index.search(vector[None], max(1, min(query.k + len(left_out), len(index))), allowed)
         found = neighbours.ids[0][neighbours.ids[0] >= 0].tolist()
-        hits = self._with_regions(
-            to_hits(neighbours, self._located(found, searching.state), left_out, query.k), searching
-        )
+        hits = to_hits(neighbours, self._located(found, searching.state), left_out, query.k)
+        hits = self._with_regions(hits, searching.space.region)
         if min_score is None or not hits:
             return hits
         scores = searching.scores(vector, own_ids, [hit.asset.id for hit in hits])
         scored = [replace(hit, score=score) for hit, score in zip(hits, scores.tolist(), strict=True)]
         return [hit for hit in scored if hit.score is not None and hit.score >= min_score]
 
-    def _with_regions(self, hits: list[Hit], searching: SearchSpace) -> list[Hit]:
-        region, masker = searching.space.region, self.settings.masker
+    def _with_regions(self, hits: list[Hit], region: Region) -> list[Hit]:
+        masker = self.settings.masker
         if region == "whole" or masker is None:
             return hits
         whole = self.catalog.without_subject(masker.fingerprint, [hit.asset.id for hit in hits])

@@ -15,7 +15,7 @@ from stylesearch.errors import UsageError
 from stylesearch.masking.regions import RegionEncoder
 from stylesearch.records import REGIONS, Asset, Region, Space
 from stylesearch.settings import LibrarySettings, MaskerChoice, Settings
-from stylesearch.spaces import SearchSpace, choose_masker, encoder_of
+from stylesearch.spaces import SearchSpace, choose_masker, encoder_of, in_region
 
 
 class LibrarySpaces:
@@ -134,7 +134,7 @@ class LibrarySpaces:
                 f"The regions of this library are told apart by '{choice.name}' and its use '{choice.use}', for all of "
                 "them. Make another library for another one: stylesearch init FOLDER --masker NAME"
             )
-        space = encoder_of(loaded.space(wanted), choice).space(wanted)
+        space = in_region(loaded, wanted, choice).space(wanted)
         if space.name in (one.name for one in self.spaces):
             raise UsageError(f"The library has the space '{space.name}' already. Fill it with: stylesearch index PATH")
         self._decide(space=self.space, others=(*self.settings.others, space), masker=choice)

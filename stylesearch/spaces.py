@@ -23,7 +23,7 @@ from stylesearch.filtering import conditions_of
 from stylesearch.masking import load_masker
 from stylesearch.masking.regions import DEFAULT_USE, USES, region_encoder
 from stylesearch.query import Filters
-from stylesearch.records import Changes, Space
+from stylesearch.records import Changes, Region, Space
 from stylesearch.references import ReferenceReader
 from stylesearch.scores import LocalScaling, csls
 from stylesearch.settings import LibrarySettings, MaskerChoice, Settings
@@ -46,10 +46,14 @@ def encoder_of(space: Space, masker: MaskerChoice | None) -> Encoder:
     Raises:
         EncoderError: it, or the masker, cannot be loaded.
     """
-    encoder = load_encoder(space.encoder, dtype=space.dtype)
-    if masker is None or space.region == "whole":
+    return in_region(load_encoder(space.encoder, dtype=space.dtype), space.region, masker)
+
+
+def in_region(encoder: Encoder, region: Region, masker: MaskerChoice | None) -> Encoder:
+    """The encoder of a region, from that of whole pictures. Raises EncoderError where the masker cannot be loaded."""
+    if masker is None or region == "whole":
         return encoder
-    return region_encoder(encoder, load_masker(masker.name, masker.dtype), space.region, masker.use)
+    return region_encoder(encoder, load_masker(masker.name, masker.dtype), region, masker.use)
 
 
 def choose_masker(name: str | None, use: str | None, dtype: str) -> MaskerChoice:
