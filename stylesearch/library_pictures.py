@@ -18,6 +18,8 @@ from stylesearch.facets import Facets
 from stylesearch.files import identity, is_there, part_of, read_bytes, uri_of
 from stylesearch.images import thumbnail as thumbnail_of
 from stylesearch.library_spaces import LibrarySpaces
+from stylesearch.masking import load_masker
+from stylesearch.masking.keeping import kept
 from stylesearch.lineage import Lineage
 from stylesearch.metadata.text import KEYWORD, MOST_KEYWORDS, lines
 from stylesearch.query import Crop, Filters, PictureSource
@@ -84,11 +86,24 @@ class LibraryPictures(LibrarySpaces):
         """The first paths of an asset, and whether a file lies there now; None where only a server could tell."""
         return [(path, is_there(uri_of(path), self._environment.limits)) for path in asset.paths[:limit]]
 
-    def mask(self, asset_id: int) -> StoredMask | None:
-        """What stands out in an asset, and whether anything does; None where the library tells no regions apart, or the
-        asset has not been indexed in one yet."""
-        masker = self.settings.masker
-        return None if masker is None else self.catalog.mask(masker.fingerprint, asset_id)
+    def mask(self, source: int | Image) -> StoredMask | None:
+        """What stands out in a picture, and whether anything does.
+
+        Args:
+            source: id of an asset; or a picture, in which it is looked for now.
+
+        Returns:
+            None where the library tells no regions apart, or the asset has not been indexed in one yet.
+
+        Raises:
+            EncoderError: the masker cannot be loaded.
+        """
+        choice = self.settings.masker
+        if choice is None:
+            return None
+        if isinstance(source, Image):
+            return kept(load_masker(choice.name, choice.dtype).mask_batch([source]))[0]
+        return self.catalog.mask(choice.fingerprint, source)
 
     def assets(self, ids: Sequence[int]) -> dict[int, Asset]:
         """The assets by id; unknown ids are left out."""

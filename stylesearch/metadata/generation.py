@@ -1,7 +1,8 @@
 """The parameters of pictures that a model made, as the common programs write them.
 
 The documents that are read: AUTOMATIC1111's "parameters" (also of Forge and SD.Next), ComfyUI's "prompt" graph,
-InvokeAI's "invokeai_metadata" and "sd-metadata", NovelAI's "Comment", SwarmUI's and Fooocus' JSON in "parameters".
+InvokeAI's "invokeai_metadata" and "sd-metadata", NovelAI's "Comment", SwarmUI's and Fooocus' JSON in "parameters", and
+the manifest definition of `stylesearch.transfer.provenance`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ from typing import Any, TypeAlias
 from stylesearch.metadata.text import LINE, PROMPT, line, paragraph
 
 Parameters: TypeAlias = dict[str, str | int | float]
+
+OWN_KEYWORD = "stylesearch"  # of the text in pictures that were made here
+OWN_ASSERTION = "org.stylesearch.lineage"  # within it
 
 _MOST_CHARACTERS = 4 * 2**20  # of a document
 
@@ -66,6 +70,8 @@ def generation_of(texts: Mapping[str, str]) -> Parameters:
         ValueError: a document is too long or no JSON.
     """
     lower = {name.lower(): text for name, text in texts.items()}
+    if document := lower.get(OWN_KEYWORD):
+        return _own(_object(document))
     if document := lower.get("invokeai_metadata"):
         return _named("InvokeAI", _object(document))
     if document := lower.get("sd-metadata"):
@@ -82,6 +88,16 @@ def generation_of(texts: Mapping[str, str]) -> Parameters:
     for name in ("parameters", "user_comment", "comment"):
         if found := _web_ui(lower.get(name, "")):
             return found
+    return {}
+
+
+def _own(manifest: dict[str, Any]) -> Parameters:
+    """What was asked of a trained model; nothing where the picture is the work of an algorithm without one."""
+    assertions = manifest.get("assertions")
+    for assertion in assertions if isinstance(assertions, list) else ():
+        match assertion:
+            case {"label": label, "data": {"models": [{"name": str(model)}, *_]} as said} if label == OWN_ASSERTION:
+                return _named("StyleSearch", {**said, "model": model})
     return {}
 
 
