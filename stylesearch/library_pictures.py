@@ -18,9 +18,9 @@ from stylesearch.facets import Facets
 from stylesearch.files import identity, is_there, part_of, read_bytes, uri_of
 from stylesearch.images import thumbnail as thumbnail_of
 from stylesearch.library_spaces import LibrarySpaces
+from stylesearch.lineage import Lineage
 from stylesearch.masking import load_masker
 from stylesearch.masking.keeping import kept
-from stylesearch.lineage import Lineage
 from stylesearch.metadata.text import KEYWORD, MOST_KEYWORDS, lines
 from stylesearch.query import Crop, Filters, PictureSource
 from stylesearch.records import Asset, Details, StoredMask, printable

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import base64
+import io
+
+import numpy as np
 import pytest
+from PIL import Image
 
 from stylesearch.catalog.globs import compile_globs
 from stylesearch.errors import ImageError
 from ui.chosen import MOST_REFERENCES, Chosen, box_of, read_chosen
 from ui.filters import folder_globs
+from ui.painted import LONGEST, SIDE, box_around, read_painting, take_painting, write_painting
 from ui.state import Search
 from ui.wording import count, reason, refused_upload, verbatim
+
+
+CELLS = np.add.outer((np.arange(SIDE) - 20) ** 2, (np.arange(SIDE) - 40) ** 2) < 100
+PAINTED = write_painting(CELLS)
 
 
 @pytest.mark.parametrize(
@@ -19,6 +29,7 @@ from ui.wording import count, reason, refused_upload, verbatim
         Search(like=(Chosen(12, 2.0), Chosen(17)), less=(Chosen(9, 0.5),), formats=("PNG",)),
         Search(like=(Chosen("u0123456789ab"), Chosen(3)), folder="Posters & prints/2024", count=250),
         Search(like=(Chosen(3, 0.5, (0.25, 0, 1, 0.333)),), text="ink wash, muted", sure=0.75),
+        Search(like=(Chosen(3, 2.0, painted=PAINTED), Chosen("u0123456789ab", painted=PAINTED)), region="background"),
         Search(text="50 % grey & *flat*"),
     ],
 )
@@ -42,6 +53,7 @@ def test_an_address_reads_as_a_person_would_write_it():
         {"n": "²", "unknown": "1"},
         {"text": "\0 \n", "sure": "0.3"},
         {"sure": "nan", "like": "12*", "less": "1@2-3"},
+        {"region": "foreground", "like": "1@p", "less": f"1@p{'A' * 2000}"},
     ],
 )
 def test_what_makes_no_sense_in_an_address_is_left_out(address):
@@ -61,6 +73,7 @@ def test_an_address_cannot_ask_for_endless_references():
         ("12@0-0-1000-1000", (Chosen(12),)),  # all of it
         ("12@500-0-400-900,13@0-0-2000-9999", (Chosen(12), Chosen(13))),  # no boxes
         ("12*2,12*0.5,12", (Chosen(12, 2.0),)),
+        (f"12@pAAAA,13@p-,14@p{PAINTED}x", (Chosen(12), Chosen(13), Chosen(14))),  # no paintings
     ],
 )
 def test_weights_and_parts_that_make_no_sense_are_left_out(written, meant):
@@ -72,6 +85,38 @@ def test_a_box_fits_the_picture_and_the_address():
     assert box_of(0, 0, 1, 1) is None
     assert box_of(0.5, 0.5, 0.50001, 0.9) is None
     assert box_of(float("nan"), 0, 1, 1) is None
+
+
+def test_a_painting_fits_the_address():
+    rng = np.random.default_rng(0)
+    for cells in (CELLS, ~CELLS, rng.random((SIDE, SIDE)) > 0.5, rng.random((SIDE, SIDE)) > 0.999):
+        written = write_painting(cells)
+        assert written is not None and len(written) <= LONGEST
+        np.testing.assert_array_equal(read_painting(written), cells)
+    assert len(write_painting(CELLS) or "") < 100
+    assert write_painting(np.ones((SIDE, SIDE), bool)) is None
+    assert write_painting(np.zeros((SIDE, SIDE), bool)) is None
+    assert box_around(CELLS) == (31 / SIDE, 11 / SIDE, 50 / SIDE, 30 / SIDE)
+
+
+def sent(picture: Image.Image, format: str = "PNG") -> str:
+    buffer = io.BytesIO()
+    picture.save(buffer, format)
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def test_a_painting_comes_as_a_small_png_and_as_nothing_else():
+    large = Image.fromarray(CELLS.astype(np.uint8) * 255).resize((640, 640), Image.Resampling.NEAREST)
+    np.testing.assert_array_equal(take_painting(sent(large)), CELLS)
+    refused = [
+        sent(large, "BMP"),
+        sent(Image.new("L", (2000, 1000))),  # too many pixels
+        sent(large)[:-40],
+        "data:image/png;base64," + "A" * 600_000,
+        "data:image/png;base64,\0",
+        "",
+    ]
+    assert [take_painting(data_url) for data_url in refused] == [None] * len(refused)
 
 
 def test_a_picture_is_on_one_side_only_and_keeps_its_weight():

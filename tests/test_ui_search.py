@@ -14,7 +14,7 @@ from axe import assert_accessible
 from browser import running_chromium, running_page
 from PIL import Image
 from studio import SHAPES, STYLES, draw
-from visiting import names, open_page, tile_of, upload, visitor, wait_for_heading
+from visiting import answers, names, open_page, tile_of, upload, visitor, wait_for_heading
 
 from indexer.run import index
 from stylesearch import Library, Query
@@ -85,18 +85,6 @@ def found(library: Library, query: Query) -> list[str]:
     return [Path(group[0].path).name for group in library.fold(library.search(query))]
 
 
-def answers(page: Any, expected: list[str]) -> None:
-    """Waits until the page shows these pictures in this order."""
-    page.wait_for_function(
-        """names => {
-          const host = [...document.querySelectorAll("*")].find((one) => one.shadowRoot?.querySelector(".gallery"));
-          const images = [...(host?.shadowRoot.querySelectorAll(".tile img") ?? [])];
-          return images.map((image) => image.alt).join("|") === names.join("|");
-        }""",
-        arg=expected,
-    )
-
-
 def test_a_reference_counts_twice_or_half(page, library, ids):
     ink, night = ids["ink-disc-0.png"], ids["night-bars-0.png"]
     open_page(page, f"?like={ink},{night}")
@@ -112,6 +100,7 @@ def test_a_reference_counts_twice_or_half(page, library, ids):
     answers(page, found(library, Query([(ink, 0.5)], counter_references=[(night, 1.0)], k=60)))
 
 
+@pytest.mark.journey("04 a style in words")
 def test_a_style_in_words(page, library, ids):
     open_page(page)
     field = page.get_by_role("searchbox", name="Describe a style in words")
@@ -149,7 +138,7 @@ def test_a_part_of_a_reference(page, library, ids):
     page.mouse.up()
     assert_accessible(page)
     dialog.get_by_role("button", name="Use this part").click()
-    page.locator(".chip.cut").wait_for()
+    page.locator(".chip[data-part=box]").wait_for()
     left, top, right, bottom = map(int, page.url.partition("%40")[2].split("-"))
     assert (round(left, -1), round(top, -1), right, bottom) == (500, 0, 1000, 1000)
     box = (left / 1000, top / 1000, 1, 1)
@@ -162,10 +151,11 @@ def test_a_part_of_a_reference(page, library, ids):
     dialog.wait_for(state="hidden")
     page.get_by_role("button", name="Choose a part of poster.png").click()
     page.get_by_role("button", name="Use all of it").click()
-    page.locator(".chip.cut").wait_for(state="detached")
+    page.locator(".chip[data-part=box]").wait_for(state="detached")
     assert page.url.endswith(f"?like={poster}")
 
 
+@pytest.mark.journey("03 a part of a dropped picture")
 def test_a_part_of_a_picture_that_was_dropped(page):
     buffer = io.BytesIO()
     two = Image.new("RGB", (900, 600))
@@ -182,7 +172,7 @@ def test_a_part_of_a_picture_that_was_dropped(page):
     for _ in range(13):
         stage.press("Shift+ArrowDown")
     stage.press("Enter")
-    page.locator(".chip.cut").wait_for()
+    page.locator(".chip[data-part=box]").wait_for()
     assert "%40500-250-1000-1000" in page.url
     page.locator(".tile:first-child img[alt='ink-bars-0.png']").wait_for()
     assert {name.partition("-")[0] for name in names(page)[:5]} == {"ink"}
@@ -237,6 +227,7 @@ def test_a_link_to_a_picture_is_pasted(page, address, ids):
     assert page.url.endswith(f"?like={ids['moss-ring-0.png']}")
 
 
+@pytest.mark.journey("05 only what surely matches")
 def test_only_what_surely_matches(page, library, ids):
     riso = ids["riso-disc-0.png"]
     open_page(page, f"?like={riso}")

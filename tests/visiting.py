@@ -40,6 +40,18 @@ def names(page: Any) -> list[str]:
     return found
 
 
+def answers(page: Any, expected: list[str]) -> None:
+    """Waits until the page shows these pictures in this order."""
+    page.wait_for_function(
+        """names => {
+          const host = [...document.querySelectorAll("*")].find((one) => one.shadowRoot?.querySelector(".gallery"));
+          const images = [...(host?.shadowRoot.querySelectorAll(".tile img") ?? [])];
+          return images.map((image) => image.alt).join("|") === names.join("|");
+        }""",
+        arg=expected,
+    )
+
+
 def tile_of(page: Any, name: str) -> Any:
     return page.locator(".tile", has=page.locator(f"img[alt='{name}']"))
 

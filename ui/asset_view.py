@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import threading
+from dataclasses import replace
 from typing import Any, cast
 
 import streamlit as st
@@ -11,7 +12,7 @@ import streamlit as st
 from stylesearch.errors import ImageError, StyleSearchError, UsageError
 from stylesearch.library import Library
 from stylesearch.palette import hex_of
-from stylesearch.query import Crop, PictureSource, Query
+from stylesearch.query import Box, Brushed, Crop, PictureSource, Query
 from stylesearch.records import Asset, Details, printable
 from ui import state
 from ui.boards_view import choose_board
@@ -21,7 +22,9 @@ from ui.facts import facts, generation
 from ui.gallery import tile
 from ui.heat import why_of
 from ui.opened import library
+from ui.painted import box_around
 from ui.pictures import picture_url, thumbnail_url
+from ui.regions import WORDS, region_of, space_of, subject_of
 from ui.tiles import LEAST_LEVEL, OVERLAP, TILE_SIDE, tiles_url, top_level
 from ui.tray import chips
 
@@ -46,7 +49,9 @@ def show() -> None:
     if details is None:
         st.info("There is no such picture in this library. Pick one from Search.")
         return
-    asset = details.asset
+    if search.region not in opened.regions:
+        search = replace(search, region=None)
+    asset, region = details.asset, region_of(opened, search)
     compared = _compared_with(search, asset.id)
     references = chips(opened, compared)
     reference = compared.reference(references[0]["key"]) if references else None
@@ -58,7 +63,9 @@ def show() -> None:
             "references": references,
             "reference": None if reference is None else _compared(opened, reference, references[0]["name"]),
             "why": None if reference is None else _explained().get(_pair(asset.id, reference)),
-            "neighbours": _neighbours(opened, asset),
+            "subject": subject_of(opened, asset),
+            "neighbours": _neighbours(opened, asset, space_of(opened, search)),
+            "region": "" if region == "whole" else WORDS[region].lower(),
             "searching": search.looking,
             "notices": state.notices(),
             "step": state.steps(),
@@ -138,11 +145,11 @@ def _known(opened: Library, details: Details) -> dict[str, Any]:
     }
 
 
-def _neighbours(opened: Library, asset: Asset) -> list[dict[str, Any]]:
+def _neighbours(opened: Library, asset: Asset, space: str | None) -> list[dict[str, Any]]:
     """What is closest in style, copies left out."""
     try:
-        hits = opened.search(Query(references=asset.id, k=2 * _NEIGHBOURS))
-    except StyleSearchError:  # it has no vector in the space that searches run in
+        hits = opened.search(Query(references=asset.id, k=2 * _NEIGHBOURS), space=space)
+    except StyleSearchError:  # it has no vector in this space
         return []
     return [
         {
@@ -193,7 +200,8 @@ def _explain(details: Details) -> None:
     why: dict[str, Any]
     try:
         with _one_at_a_time:
-            why = why_of(library().explain(_source(reference), details.asset.id), reference.box)
+            source, box = _source(reference)
+            why = why_of(library().explain(source, details.asset.id), box)
     except ImageError:
         why = {"problem": "The file of one of the two pictures is not there now, so they cannot be compared."}
     except StyleSearchError as exc:
@@ -204,9 +212,13 @@ def _explain(details: Details) -> None:
         del known[next(iter(known))]
 
 
-def _source(reference: Chosen) -> PictureSource | Crop:
+def _source(reference: Chosen) -> tuple[PictureSource | Crop, Box | None]:
+    """What to compare with, and which part of its picture that is; of what somebody painted, the box around it."""
     source = reference.key if isinstance(reference.key, int) else state.picture_of_upload(reference.key)
-    return source if reference.box is None else Crop(source, reference.box)
+    part = reference.of(source)
+    if isinstance(part, Brushed):
+        part = Crop(source, box_around(part.keep))
+    return part, part.box if isinstance(part, Crop) else None
 
 
 def _explained() -> dict[str, dict[str, Any]]:

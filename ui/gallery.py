@@ -15,11 +15,12 @@ from ui.pictures import picture_url, thumbnail_url
 _gallery = component("gallery", "closer_look", "selection")
 
 
-def tile(library: Library, asset: Asset, likeness: float | None = None) -> dict[str, Any]:
+def tile(library: Library, asset: Asset, likeness: float | None = None, *, all_of_it: bool = False) -> dict[str, Any]:
     """What the browser needs to know of one picture.
 
     Args:
         likeness: cosine of a hit in [-1, 1]; None where nothing was looked for.
+        all_of_it: whether all of it was compared in a search by a region, since nothing stands out in it.
     """
     paths = [printable(path) for path in asset.paths]
     return {
@@ -33,6 +34,7 @@ def tile(library: Library, asset: Asset, likeness: float | None = None) -> dict[
         "name": Path(paths[0]).name if paths else f"picture {asset.id}",
         "paths": paths,
         "likeness": None if likeness is None else round(likeness, 2),
+        "all": all_of_it,
     }
 
 

@@ -10,6 +10,7 @@ from stylesearch.records import Run, path_of_uri, printable
 from stylesearch.running import RunningIndex
 from ui import state
 from ui.opened import library
+from ui.regions import WORDS
 from ui.sign_in import show_visitor
 from ui.wording import advice, count, duration, encoder, how_to_add, megabytes, reason, verbatim
 
@@ -84,7 +85,8 @@ def _show_spaces() -> None:
     rows = library().filled_spaces()
     st.table(
         {
-            "Model": [verbatim(space.name) for space, _ in rows],
+            "Model": [verbatim(space.encoder) for space, _ in rows],
+            "Style of": [WORDS[space.region].lower() for space, _ in rows],
             "Pictures": [f"{number:,}" for _, number in rows],
             "Searches": ["run here" if space == library().space else "" for space, _ in rows],
         },

@@ -7,10 +7,10 @@ from typing import Any
 
 import streamlit as st
 
-from stylesearch.errors import ImageError, UsageError
+from stylesearch.errors import ImageError, SpaceMismatchError, UsageError
 from stylesearch.library import Library
-from stylesearch.query import COUNTER_WEIGHT, Crop, Query, ReferenceSource
-from stylesearch.records import Hit
+from stylesearch.query import COUNTER_WEIGHT, Query, ReferenceSource
+from stylesearch.records import Hit, Region
 from ui import state
 from ui.boards_view import choose_board
 from ui.chosen import Chosen, Key
@@ -19,8 +19,9 @@ from ui.filters import query_filters, show_filters, without_filters
 from ui.first_run import show_first_run
 from ui.gallery import show_gallery, tile
 from ui.opened import library
+from ui.regions import WORDS, region_of, space_of
 from ui.tray import chips, show_tray, take_tray_event
-from ui.wording import count, verbatim
+from ui.wording import count, how_to_add, verbatim
 
 # A threshold is held against so many candidates for each answer that is shown: scores do not fall quite as cosines do.
 _CANDIDATES = 4
@@ -33,7 +34,7 @@ def show() -> None:
     references = chips(opened, search)
     search = _without_lost(opened, search, {reference["key"] for reference in references})
     with st.container(horizontal=True, key="search_bar"):
-        show_tray(references, search.text if opened.reads_texts else None, state.notices(), take_tray_event)
+        show_tray(opened, search, references, state.notices(), take_tray_event)
         show_filters(search)
     show_crop(opened, search)
     if search.looking:
@@ -51,7 +52,7 @@ def _do_what_was_asked() -> None:
         case ("calibrate", _):
             with st.spinner("Finding out how sure this library can be. It takes a minute or so, once."):
                 try:
-                    library().calibrate()
+                    library().calibrate(space=space_of(library(), state.current()))
                 except UsageError as exc:
                     state.notify(str(exc))
 
@@ -67,33 +68,47 @@ def _without_lost(opened: Library, search: state.Search, known: set[Key]) -> sta
     if wordless:
         search = replace(search, text="")
         state.notify("The model of this library reads no words, so only pictures can be looked for.")
-    if lost or wordless:
+    foreign = search.region is not None and search.region not in opened.regions
+    if foreign:
+        state.notify(f"This library knows nothing of “{WORDS[region_of(opened, search)].lower()}”: that was left out.")
+        search = replace(search, region=None)
+    if lost or wordless or foreign:
         state.go_to(search)
     return search
 
 
 def _show_hits(opened: Library, search: state.Search) -> None:
-    number = state.shown(search).number
+    number, sent = state.shown(search)
+    space = space_of(opened, search)
     # What scores mean was learnt from pictures; words are never as near to a picture as pictures are to each other.
-    scored = opened.calibrated and not search.text
+    scored = opened.searching(space).calibrated and not search.text
     sure = search.sure if scored else 0.0
     try:
         with st.spinner("Looking…"):
             hits = _hits(opened, search, number, sure)
             groups = opened.fold(hits[:number])
+    except SpaceMismatchError:
+        if not _is_empty(opened, space):
+            raise
+        hits = []
     except (UsageError, ImageError) as exc:  # references that cancel out, a part of a picture whose file is gone
         st.warning(verbatim(str(exc)))
+        return
+    if not hits and search.region is not None and _is_empty(opened, space):
+        st.info(f"Nobody has looked for the {_plural(search.region)} of these pictures yet. In a terminal:")
+        st.code(how_to_add(opened), language=None, wrap_lines=True)
         return
     if not hits:
         _say_nothing_found(search, sure)
         return
+    region = region_of(opened, search)
     show_gallery(
-        [tile(opened, hit.asset, hit.cosine) for hit in hits[state.shown(search).sent : number]],
-        _heading(search),
+        [tile(opened, hit.asset, hit.cosine, all_of_it=hit.region != region) for hit in hits[sent:number]],
+        _heading(search, region),
         groups=[[hit.asset.id for hit in group] for group in groups],
         more=len(hits) > number and number < state.MOST_SHOWN,
         sure=sure if scored else None,
-        calibrate=not opened.calibrated,
+        calibrate=not opened.searching(space).calibrated,
         act=_on_gallery,
     )
 
@@ -101,29 +116,40 @@ def _show_hits(opened: Library, search: state.Search) -> None:
 def _hits(opened: Library, search: state.Search, number: int, sure: float) -> list[Hit]:
     """As many as are to be shown and one more, which tells whether there are more."""
     query = Query(
-        references=[_reference(chosen) for chosen in search.like],
-        counter_references=[_reference(chosen, COUNTER_WEIGHT) for chosen in search.less],
+        references=[_reference(search, chosen) for chosen in search.like],
+        counter_references=[_reference(search, chosen, COUNTER_WEIGHT) for chosen in search.less],
         texts=search.text or (),
         k=_CANDIDATES * number if sure else number + 1,
         **query_filters(search),
     )
-    return opened.search(query, min_score=sure or None)[: number + 1]
+    return opened.search(query, space=space_of(opened, search), min_score=sure or None)[: number + 1]
 
 
-def _reference(chosen: Chosen, weight: float = 1.0) -> tuple[ReferenceSource, float]:
+def _reference(search: state.Search, chosen: Chosen, weight: float = 1.0) -> tuple[ReferenceSource, float]:
     source: ReferenceSource
-    if chosen.box is not None:
-        picture = chosen.key if isinstance(chosen.key, int) else state.picture_of_upload(chosen.key)
-        source = Crop(picture, chosen.box)
+    if isinstance(chosen.key, int):
+        source = chosen.of(chosen.key)
+    elif chosen.in_part or search.region is not None:
+        source = chosen.of(state.picture_of_upload(chosen.key))
     else:
-        source = chosen.key if isinstance(chosen.key, int) else state.uploads()[chosen.key].reference.source
+        source = state.uploads()[chosen.key].reference.source
     return source, weight * chosen.weight
 
 
-def _heading(search: state.Search) -> str:
+def _is_empty(opened: Library, space: str | None) -> bool:
+    """Whether no picture has been looked at for a space."""
+    return not len(opened.searching(space).index())
+
+
+def _plural(region: Region) -> str:
+    return "pictures" if region == "whole" else f"{WORDS[region].lower()}s"
+
+
+def _heading(search: state.Search, region: Region) -> str:
     number = len(search.like)
     pictures = ["your reference" if number == 1 else f"your {number} references"] if number else []
-    return "Closest in style to " + " and ".join([*pictures, *([f"“{search.text}”"] if search.text else [])])
+    closest = "Closest" if region == "whole" else f"{_plural(region).capitalize()} closest"
+    return f"{closest} in style to " + " and ".join([*pictures, *([f"“{search.text}”"] if search.text else [])])
 
 
 def _show_all(opened: Library, search: state.Search) -> None:

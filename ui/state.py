@@ -14,6 +14,7 @@ import streamlit as st
 from PIL.Image import Image
 
 from stylesearch.images import read_image
+from stylesearch.records import REGIONS, Region
 from stylesearch.references import LoadedReference
 from ui.chosen import MOST_REFERENCES, Chosen, Key, read_chosen
 from ui.narrowing import Narrowing
@@ -22,6 +23,7 @@ from ui.narrowing import Narrowing
 LIKE = "like"
 LESS = "less"
 TEXT = "text"
+REGION = "region"
 SURE = "sure"
 FORMAT = "format"
 FOLDER = "folder"
@@ -37,6 +39,7 @@ _LAST_SEARCH = "last_search"
 _AWAY = "away"
 _STEPS = "steps"
 EXPLAINED = "explained"
+LOOKED_AT = "looked_at"  # dropped pictures: whether nothing stands out in them
 
 # Keys of widgets and components.
 TRAY = "tray"
@@ -77,6 +80,7 @@ class Search:
     Attributes:
         like, less: references and counter-references, in the order in which they were chosen.
         text: the style in words, beside the references or without any.
+        region: the region of the pictures whose style counts; None: that of the library's own searches.
         sure: least score of what is shown, one of `SURENESS`.
         formats: upper-case names of formats to keep; none: all.
         folder: keep pictures in folders whose path contains this.
@@ -87,6 +91,7 @@ class Search:
     like: tuple[Chosen, ...] = ()
     less: tuple[Chosen, ...] = ()
     text: str = ""
+    region: Region | None = None
     sure: float = SURENESS[0]
     formats: tuple[str, ...] = ()
     folder: str = ""
@@ -103,6 +108,7 @@ class Search:
             like=like,
             less=tuple(chosen for chosen in read_chosen(parameters.get(LESS, "")) if chosen.key not in known),
             text=_line(parameters.get(TEXT, ""), _LONGEST_TEXT),
+            region=next((region for region in REGIONS if region == parameters.get(REGION)), None),
             sure=_one_of(SURENESS, parameters.get(SURE, "")),
             formats=tuple(sorted(formats)),
             folder=_line(parameters.get(FOLDER, ""), _LONGEST_FOLDER),
@@ -116,6 +122,7 @@ class Search:
             LIKE: ",".join(map(str, self.like)),
             LESS: ",".join(map(str, self.less)),
             TEXT: self.text,
+            REGION: self.region or "",
             SURE: f"{self.sure:g}" if self.sure else "",
             FORMAT: ",".join(self.formats).lower(),
             FOLDER: self.folder,

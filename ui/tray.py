@@ -7,18 +7,22 @@ import binascii
 import hashlib
 import io
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
+
+from PIL import Image
 
 from stylesearch.errors import ImageError
 from stylesearch.images import read_image
 from stylesearch.library import Library
-from stylesearch.query import Crop
+from stylesearch.query import Brushed, Crop
 from stylesearch.records import Asset, printable
 from ui import state
 from ui.chosen import MOST_REFERENCES, WEIGHTS, Chosen, Key
 from ui.component import component, on_event
 from ui.opened import library
 from ui.pictures import thumbnail_url
+from ui.regions import WORDS, counts_whole, region_of
 from ui.serve import MAX_UPLOAD_MB
 from ui.wording import refused_upload
 
@@ -38,7 +42,9 @@ def chips(opened: Library, search: state.Search) -> list[dict[str, Any]]:
             "image": _image(opened, chosen, assets),
             "less": chosen in search.less,
             "weight": chosen.weight,
-            "part": chosen.box is not None,
+            "part": "box" if chosen.box is not None else "painted" if chosen.painted is not None else "",
+            # What somebody has chosen of a picture is what counts of it, whatever stands out.
+            "all": not chosen.in_part and counts_whole(opened, search, chosen.key),
         }
         for chosen in known
     ]
@@ -50,19 +56,24 @@ def name_of(opened: Library, key: Key) -> str:
 
 
 def show_tray(
-    references: Sequence[dict[str, Any]], text: str | None, notices: Sequence[str], act: Callable[[Any], None]
+    opened: Library,
+    search: state.Search,
+    references: Sequence[dict[str, Any]],
+    notices: Sequence[str],
+    act: Callable[[Any], None],
 ) -> None:
     """Draws the tray.
 
     Args:
         references: see `chips`.
-        text: the style in words that is looked for; None where the library's encoder does not read words.
         notices: messages to show beneath.
         act: called with what a visitor asks for; see `take_tray_event`.
     """
     data = {
         "references": list(references),
-        "text": text,
+        "text": search.text if opened.reads_texts else None,
+        "regions": [{"region": region, "label": WORDS[region]} for region in opened.regions],
+        "region": region_of(opened, search),
         "notices": list(notices),
         "weights": WEIGHTS,
         "maxBytes": MAX_UPLOAD_MB * 1_000_000,
@@ -76,8 +87,8 @@ def take_tray_event(event: Any) -> None:
 
     Args:
         event: {"do": "add", "files": [{"name", "data"}]}, {"do": "pick", "ids": [int], "less": bool}, {"do": "text",
-            "text"}, {"do": "remove" | "turn" | "crop", "key"}, {"do": "weigh", "key", "weight"} or {"do": "clear"};
-            anything else is not from this page, and left alone.
+            "text"}, {"do": "remove" | "turn" | "crop", "key"}, {"do": "weigh", "key", "weight"}, {"do": "region",
+            "region"} or {"do": "clear"}; anything else is not from this page, and left alone.
     """
     search = state.current()
     match event:
@@ -90,6 +101,9 @@ def take_tray_event(event: Any) -> None:
             search = search.with_references(list(known), less=less)
         case {"do": "text", "text": str(text)}:
             search = state.Search.from_address(search.to_address() | {state.TEXT: text})
+        case {"do": "region", "region": str(region)} if region in library().regions:
+            chosen_region = None if region == library().space.region else region
+            search = replace(search, region=chosen_region)
         case {"do": "remove", "key": int() | str() as key}:
             search = search.without_reference(key)
         case {"do": "turn", "key": int() | str() as key}:
@@ -135,14 +149,26 @@ def _image(opened: Library, chosen: Chosen, assets: dict[int, Asset]) -> str:
         asset = assets[chosen.key]
         thumbnail = thumbnail_url(opened, asset)
         path = opened.ensure_thumbnail(asset)
-        if chosen.box is None or path is None:
+        if not chosen.in_part or path is None:
             return thumbnail
         data = path.read_bytes()
     else:
         data = state.uploads()[chosen.key].reference.thumbnail
-    if chosen.box is not None:
+    if chosen.in_part:
         buffer = io.BytesIO()
-        picture = read_image(data)
-        Crop(picture, chosen.box).of(picture).save(buffer, "WEBP", quality=80)
+        _part(chosen, read_image(data)).save(buffer, "WEBP", quality=80)
         data = buffer.getvalue()
     return "data:image/webp;base64," + base64.b64encode(data).decode()
+
+
+def _part(chosen: Chosen, picture: Image.Image) -> Image.Image:
+    """What counts of a picture; what lies around a painted part is transparent."""
+    match chosen.of(picture):
+        case Crop() as crop:
+            return crop.of(picture)
+        case Brushed(keep=keep):
+            painted = Image.fromarray(keep.astype("uint8") * 255).resize(picture.size, Image.Resampling.BICUBIC)
+            shown = picture.copy()
+            shown.putalpha(painted)
+            return shown.crop(painted.getbbox())
+    return picture

@@ -25,6 +25,7 @@ class AssetView {
     this.picture = new Zoom(this.find(".picture .zoom"), () => (missing.hidden = false));
     this.reference = new Zoom(this.find(".reference .zoom"));
     this.explained = null; // what has been asked for last
+    this.only = null; // "subject" or "background" where the rest is cut away
     this.section.addEventListener("click", (event) => this.clicked(event.target.closest("button, a")));
     this.find(".strength input").addEventListener("input", () => this.drawHeat());
     this.find(".add").addEventListener("submit", (event) => {
@@ -47,6 +48,8 @@ class AssetView {
     this.fill(".notices", data.notices, (text) => make("p", text));
     this.drawKnown(data);
     this.drawWhy(data);
+    this.drawSubject(data.subject);
+    this.find(".neighbours h3").textContent = data.region ? `${data.region[0].toUpperCase()}${data.region.slice(1)}s closest in style` : "Closest in style";
     this.find(".neighbours").hidden = !data.neighbours.length;
     this.fill(".neighbours ul", data.neighbours, neighbour);
     this.picture.show(data);
@@ -66,12 +69,21 @@ class AssetView {
     if (morePlaces) this.find(".places").append(make("li", `and ${morePlaces.toLocaleString()} more`));
   }
 
-  drawWhy({ id, reference, references, why }) {
+  drawSubject(subject) {
+    this.find(".subject").hidden = !subject;
+    this.find(".show").hidden = !subject?.image;
+    this.find(".note").textContent = subject?.note ?? "";
+    for (const button of this.find(".show").children) button.ariaPressed = String(button.dataset.only === this.only);
+    this.picture.setVeil(subject?.image && this.only ? { image: subject.image, only: this.only } : null);
+  }
+
+  drawWhy({ id, reference, references, why, region }) {
     this.find(".why").hidden = this.find(".comparing").hidden = !reference;
     this.find(".reference").hidden = !reference || !this.isOn("side");
     if (!reference) return this.drawHeat();
     this.find(".reference .name").textContent = reference.name;
     this.fill(".references", references, (one) => chip(one, one.key === reference.key));
+    this.find(".basis").hidden = !region;
     this.find(".likeness").textContent = why?.traits ? `likeness ${why.likeness.toFixed(2)}` : "";
     const problem = this.find(".problem");
     problem.hidden = !why?.problem;
@@ -130,12 +142,15 @@ class AssetView {
 
   clicked(control) {
     if (!control) return;
-    const { copy: text, zoom, toggle, untag, key, id } = control.dataset;
+    const { copy: text, zoom, toggle, only, untag, key, id } = control.dataset;
     if (control.dataset.do) this.send({ do: control.dataset.do });
     else if (text) this.copy(text, control);
     else if (zoom) this.zoomed(zoom);
     else if (toggle) this.toggled(toggle, control);
-    else if (untag) this.send({ do: "untag", name: untag });
+    else if (only) {
+      this.only = this.only === only ? null : only;
+      this.drawSubject(this.data.subject);
+    } else if (untag) this.send({ do: "untag", name: untag });
     else if (key) this.send({ do: "against", key: /^\d+$/.test(key) ? Number(key) : key });
     else if (id) this.send({ do: "open", id: Number(id) });
   }

@@ -145,6 +145,7 @@ class Gallery {
       const badge = tile.querySelector(".likeness");
       badge.hidden = likeness === null;
       badge.textContent = this.known.get(id).likeness?.toFixed(2);
+      tile.querySelector(".all").hidden = !this.known.get(id).all;
       if (id !== first) tile.querySelector(".copies").hidden = true;
     }
   }

@@ -27,6 +27,8 @@ class Tray {
     });
     on(this.find(".clear"), "click", () => this.act({ do: "clear" }));
     on(this.find(".chips"), "click", (event) => this.clicked(event));
+    on(this.find(".regions"), "change", ({ target }) => this.act({ do: "region", region: target.value }));
+    on(this.find(".regions"), "keydown", (event) => event.stopPropagation());
     on(this.find(".words"), "submit", (event) => {
       event.preventDefault();
       this.say();
@@ -51,13 +53,14 @@ class Tray {
     return this.find(".words input");
   }
 
-  draw({ references, text, notices, weights, maxBytes }) {
+  draw({ references, text, regions, region, notices, weights, maxBytes }) {
     this.maxBytes = maxBytes;
     this.weights = weights;
     this.text = text ?? "";
     const anything = references.length > 0 || this.text;
     this.find(".hint").hidden = anything;
     this.find(".clear").hidden = !anything;
+    this.drawRegions(anything ? regions : [], region);
     const focused = this.find(".chips :focus")?.className;
     const key = this.find(".chips :focus")?.closest(".chip").dataset.key;
     this.find(".chips").replaceChildren(...references.map((reference) => this.chip(reference)));
@@ -71,14 +74,23 @@ class Tray {
     this.tell(notices);
   }
 
-  chip({ key, name, image, less, weight, part }) {
+  // Of which regions the style can count; nothing to choose where there is one alone.
+  drawRegions(regions, chosen) {
+    this.find(".regions").hidden = regions.length < 2;
+    const group = this.find(".segments");
+    if (group.children.length !== regions.length) group.replaceChildren(...regions.map(choice)); // else a focus would be lost
+    for (const input of group.querySelectorAll("input")) input.checked = input.value === chosen;
+  }
+
+  chip({ key, name, image, less, weight, part, all }) {
     const chip = this.find("template").content.cloneNode(true).firstElementChild;
     const button = (kind, label, title) => Object.assign(chip.querySelector(`.${kind}`), { ariaLabel: label, title });
     chip.dataset.key = JSON.stringify(key);
     chip.dataset.weight = weight;
     chip.classList.toggle("less", less);
-    chip.classList.toggle("cut", part);
+    chip.dataset.part = part;
     chip.title = name;
+    chip.querySelector(".all").hidden = !all;
     Object.assign(chip.querySelector("img"), { src: image, alt: name });
     button("part", `Choose a part of ${name}`, part ? "Only this part counts. Choose another" : "Choose a part of it");
     chip.querySelector(".turn span").textContent = less ? "Less like" : "More like";
@@ -151,7 +163,7 @@ class Tray {
     if (!fitting.length) return;
     this.find(".hint").hidden = true;
     for (const file of fitting) {
-      const chip = this.chip({ key: "", name: file.name, image: URL.createObjectURL(file), less: false, weight: 1 });
+      const chip = this.chip({ key: "", name: file.name, image: URL.createObjectURL(file), less: false, weight: 1, part: "" });
       chip.classList.add("waiting");
       chip.querySelector("img").onload = (event) => URL.revokeObjectURL(event.target.src);
       this.find(".chips").append(chip);
@@ -189,6 +201,13 @@ class Tray {
 }
 
 const holdsFiles = (event) => event.dataTransfer?.types.includes("Files");
+
+function choice({ region, label }) {
+  const words = Object.assign(document.createElement("span"), { textContent: label });
+  const choice = document.createElement("label");
+  choice.append(Object.assign(document.createElement("input"), { type: "radio", name: "region", value: region }), words);
+  return choice;
+}
 
 const factor = (weight) => ({ 0.5: "×½", 1: "×1", 2: "×2" })[weight] ?? `×${weight}`;
 

@@ -21,6 +21,8 @@ class Zoom {
     this.onMissing = onMissing;
     this.overlay = null;
     this.heat = null;
+    this.veil = null;
+    this.veiled = null; // what it covers
   }
 
   async show(picture) {
@@ -31,6 +33,7 @@ class Zoom {
     this.viewer ??= this.made(OpenSeadragon);
     this.viewer.canvas.ariaLabel = `${picture.name}: + and - zoom, arrow keys move`;
     this.dropHeat();
+    this.dropVeil();
     this.element.dataset.state = "loading";
     // The thumbnail lies beneath until the rest is there.
     const layers = [sharp(picture)];
@@ -67,7 +70,10 @@ class Zoom {
     viewer.addHandler("tile-loaded", ({ tiledImage }) => {
       if (tiledImage === this.sharpest()) this.element.dataset.state = "ready";
     });
-    viewer.addHandler("open", () => this.drawHeat());
+    viewer.addHandler("open", () => {
+      this.drawVeil();
+      this.drawHeat();
+    });
     return viewer;
   }
 
@@ -110,6 +116,30 @@ class Zoom {
   dropHeat() {
     if (this.overlay) this.viewer.removeOverlay(this.overlay);
     this.overlay = null;
+  }
+
+  // Cuts away what is not the subject, or what is; null: nothing. `image` is opaque where the subject is.
+  setVeil(veil) {
+    this.veiled = veil;
+    if (this.viewer?.isOpen()) this.drawVeil();
+  }
+
+  drawVeil() {
+    this.dropVeil();
+    if (!this.veiled) return;
+    const { image, only } = this.veiled;
+    this.veil = document.createElement("div");
+    this.veil.className = "veil";
+    const subject = `url(${image})`;
+    this.veil.style.maskImage = only === "background" ? subject : `${subject}, linear-gradient(#000, #000)`;
+    this.veil.style.maskComposite = "exclude";
+    const tall = this.picture.height / this.picture.width;
+    this.viewer.addOverlay({ element: this.veil, location: new window.OpenSeadragon.Rect(0, 0, 1, tall) });
+  }
+
+  dropVeil() {
+    if (this.veil) this.viewer.removeOverlay(this.veil);
+    this.veil = null;
   }
 
   zoomBy(factor) {
