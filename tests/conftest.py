@@ -17,6 +17,7 @@ import pytest
 from benchmarks import postgres
 from stylesearch.catalog import Catalog
 
+SHOTS = os.environ.get("STYLESEARCH_TEST_SHOTS")  # a folder
 STRICT = os.environ.get("STYLESEARCH_TEST_STRICT") == "1"
 
 AnyReport = TypeVar("AnyReport", pytest.TestReport, pytest.CollectReport)
@@ -39,6 +40,18 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 @pytest.hookimpl(wrapper=True)
 def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
     return _nothing_left_out((yield))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
+    """Leaves a picture of where a journey of the page has ended, for people to look at."""
+    try:
+        return (yield)
+    finally:
+        journey, page = item.get_closest_marker("journey"), getattr(item, "funcargs", {}).get("page")
+        if SHOTS and journey and page:
+            variant = "".join(f" {one}" for one in item.name.rstrip("]").split("[")[1:])
+            page.screenshot(path=Path(SHOTS) / f"{journey.args[0]}{variant}.png")
 
 
 @pytest.fixture(autouse=True, scope="session")

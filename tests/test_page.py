@@ -134,6 +134,7 @@ def test_more_like_this_searches_and_adds_up(page, ids):
     assert page.locator(".likeness").first.text_content() > page.locator(".likeness").last.text_content()
 
 
+@pytest.mark.journey("02 more like this, less like that")
 def test_less_like_this_steers_away(page, library, ids):
     open_page(page, f"?like={ids['ink-disc.png']}")
     unwanted = names(page)[3]
@@ -202,6 +203,7 @@ def test_back_undoes_a_step_and_another_view_keeps_the_search(page, ids):
     assert page.locator(".chip img").get_attribute("alt") == "moss-disc.png"
 
 
+@pytest.mark.journey("01 a reference is pasted or dropped")
 @pytest.mark.parametrize("way", ["paste", "drop"])
 def test_a_picture_is_pasted_or_dropped(page, tmp_path, way):
     open_page(page)

@@ -142,6 +142,7 @@ def test_colours_and_paths_are_copied(page, library, ids):
     assert page.evaluate("navigator.clipboard.readText()") == here.locator("code").text_content()
 
 
+@pytest.mark.journey("07 why it matched")
 def test_why_it_matched_is_shown(page, library, ids):
     open_asset(page, f"id={ids['riso-ring.png']}&like={ids['riso-disc.png']},{ids['ink-disc.png']}")
     page.locator(".bars[aria-busy=false]").wait_for()

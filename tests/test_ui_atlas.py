@@ -126,6 +126,7 @@ def test_a_family_is_shown_and_selected_by_keyboard_alone(page, atlas):
     page.get_by_role("dialog").get_by_text("Add to a board").wait_for()
 
 
+@pytest.mark.journey("10 from the atlas to a search")
 def test_a_lasso_selects_what_it_surrounds_and_searches_like_that(page, library, atlas):
     box = open_atlas(page)
     page.get_by_role("button", name="Lasso").click()

@@ -132,6 +132,7 @@ def test_without_boards_the_page_explains_them(page: Any, library: Library) -> N
     library.boards.delete(made.id)
 
 
+@pytest.mark.journey("08 from a search to a board")
 def test_pictures_of_a_search_go_to_a_board(page: Any, library: Library, board: Board, ids: dict[str, int]) -> None:
     page.goto(f"/?like={ids['riso-disc']}")
     page.locator(".tile").first.wait_for()
@@ -251,6 +252,7 @@ def test_a_picture_without_a_file_stays_and_says_so(page: Any, library: Library,
     page.get_by_text("so this is only its small picture").wait_for()
 
 
+@pytest.mark.journey("09 a board taken along")
 def test_a_board_is_taken_along(page: Any, library: Library, board: Board) -> None:
     open_board(page, board)
     page.get_by_role("button", name="Export").click()

@@ -149,6 +149,7 @@ def test_what_files_say_is_shown_as_it_is_written_and_can_be_chosen(page, librar
     assert set(expected(library, tags=tag)) == expected(library, paths="moss/**")
 
 
+@pytest.mark.journey("06 narrowed down, saved, found by a colleague")
 def test_a_search_is_saved_found_and_deleted(page, chromium, address, library):
     open_page(page, "?colour=pink&size=medium")
     before = set(names(page))
