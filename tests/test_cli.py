@@ -276,7 +276,17 @@ def test_every_command_has_help_with_examples():
     commands = [command.name or command.callback.__name__ for command in app.registered_commands if command.callback]
     everyday = {"init", "index", "search", "status", "errors", "formats", "forget", "rebuild", "ui", "sample"}
     everyday |= {"verify", "prune", "backup", "restore", "doctor", "calibrate", "atlas"}
-    assert set(commands) == everyday | {"show", "explain", "tag", "dupes", "export", "import-tags"}
+    assert set(commands) == everyday | {
+        "show",
+        "explain",
+        "tag",
+        "dupes",
+        "export",
+        "import-tags",
+        "transfer",
+        "backends",
+        "lineage",
+    }
     for command in commands:
         text = run(command, "--help").stdout
         assert f"$ stylesearch {command}" in text, command

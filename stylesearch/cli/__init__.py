@@ -25,6 +25,7 @@ from stylesearch.cli import (  # each adds its commands to the app
     page,  # noqa: F401
     reasons,  # noqa: F401
     spaces,  # noqa: F401
+    transfer,  # noqa: F401
     upkeep,  # noqa: F401
     vectors,  # noqa: F401
 )

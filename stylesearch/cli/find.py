@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         "stylesearch search reference.png --tag poster --date 1890..1914",
         "stylesearch search 'board:Ink & wash' -k 50",
         "stylesearch search reference.png --sheet hits.png",
+        "stylesearch search reference.png --region background",
     )
 )
 def search(
@@ -71,6 +72,13 @@ def search(
         str | None,
         typer.Option(help="Search in this space of the library.", show_default="see: stylesearch space list"),
     ] = None,
+    region: Annotated[
+        str | None,
+        typer.Option(
+            help="What of the pictures to compare: whole, background or subject.",
+            show_default="that of the space; see: stylesearch space list",
+        ),
+    ] = None,
     min_score: Annotated[
         float | None,
         typer.Option(
@@ -91,10 +99,10 @@ def search(
     from stylesearch.sheets import contact_sheet
 
     given = references or []
-    numbers = _weights(weights, len(given), len(text or ()))
+    numbers = weights_of(weights, len(given), len(text or ()))
     with Library.open(library) as opened:
         query = Query(
-            references=_sources(opened, given, numbers),
+            references=references_of(opened, given, numbers),
             texts=list(zip(text or (), numbers[len(given) :], strict=True)),
             counter_references=[source_of(text) for text in unlike or ()],
             k=k,
@@ -103,7 +111,10 @@ def search(
         )
         if sheet is not None:
             spare_originals(opened.catalog, sheet)
+        if region is not None:
+            space = opened.space_of(region, space and opened.searching(space).space.encoder).name
         hits = opened.search(query, space=space, min_score=min_score)
+        compared = opened.searching(space).space.region
         if sheet is not None:
             shown = [reference for reference in given if not reference.startswith(("id:", "board:"))]
             contact_sheet(hits, sheet, opened.ensure_thumbnail, references=shown)
@@ -111,6 +122,9 @@ def search(
         print_json([as_record(hit) for hit in hits])
     else:
         _print_table(hits, min_score)
+        if whole := sum(hit.region != compared for hit in hits):
+            what = "of these has" if whole == 1 else "of these have"
+            typer.echo(f"{whole} {what} no subject: searched whole.", err=True)
         if sheet is not None:
             typer.echo(f"Wrote {sheet}", err=True)
 
@@ -124,6 +138,7 @@ def as_record(hit: Hit) -> dict[str, object]:
         "id": asset.id,
         "cosine": round(hit.cosine, 6),
         **({} if hit.score is None else {"score": round(hit.score, 4)}),
+        "region": hit.region,
         "paths": [printable(path) for path in asset.paths],
         "format": asset.format,
         "width": asset.width,
@@ -144,7 +159,7 @@ def source_of(text: str) -> str | int:
     return int(number)
 
 
-def _sources(opened: Library, references: list[str], weights: list[float]) -> list[tuple[str | int, float]]:
+def references_of(opened: Library, references: list[str], weights: list[float]) -> list[tuple[str | int, float]]:
     """What the references stand for, with their weights; a board stands for its pictures."""
     from stylesearch.errors import UsageError
 
@@ -161,7 +176,7 @@ def _sources(opened: Library, references: list[str], weights: list[float]) -> li
     return found
 
 
-def _weights(given: str | None, references: int, texts: int) -> list[float]:
+def weights_of(given: str | None, references: int, texts: int) -> list[float]:
     """A number for each reference, then one for each text."""
     from stylesearch.errors import UsageError
 
