@@ -41,7 +41,7 @@ demo-headless: $(DEMO)/.ready
 	$(BIN)/python tests/demo_in_browser.py $(DEMO)
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 check: $(INSTALLED)
 	$(BIN)/ruff check .
