@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stylesearch.errors import MissingDependencyError, TransferError, UsageError
+from stylesearch.errors import TransferError, UsageError
 from stylesearch.transfer import BackendInfo
 from stylesearch.transfer.base import (
     Capabilities,
@@ -24,7 +24,7 @@ from stylesearch.transfer.base import (
     TransferResult,
 )
 from stylesearch.transfer.comfyui_graph import Graph, missing, read_workflow
-from stylesearch.transfer.comfyui_server import ComfyServer, Patience
+from stylesearch.transfer.comfyui_server import ComfyServer, Patience, without_websockets
 from stylesearch.transfer.comfyui_workflow import Places, Values, fill, find_places
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def load(argument: str) -> TransferBackend:
 
 def describe() -> list[BackendInfo]:
     """What this family offers, whether or not a server runs."""
-    lacking = "" if find_spec("websockets") else str(_no_websockets())
+    lacking = "" if find_spec("websockets") else str(without_websockets())
     found = [
         BackendInfo(f"comfyui:URL#{name}", each.what, each.capabilities, each.licence, lacking)
         for name, each in _TEMPLATES.items()
@@ -219,7 +219,3 @@ def _canvas(picture: Image, request: TransferRequest) -> Image:
     from PIL import ImageOps
 
     return ImageOps.fit(picture, (round(request.width / _GRID) * _GRID, round(request.height / _GRID) * _GRID))
-
-
-def _no_websockets() -> MissingDependencyError:
-    return MissingDependencyError("websockets", "comfyui", "to follow a ComfyUI server")

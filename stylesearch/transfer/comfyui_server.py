@@ -65,6 +65,11 @@ class _AwayError(TransferError):
     """The server cannot be reached now; a job that it has may go on."""
 
 
+def without_websockets() -> MissingDependencyError:
+    """What to say where the package is not there."""
+    return MissingDependencyError("websockets", "comfyui", "to follow a ComfyUI server")
+
+
 class ComfyServer:
     """One server.
 
@@ -85,7 +90,7 @@ class ComfyServer:
         try:
             from websockets.sync.client import connect
         except ImportError as exc:
-            raise MissingDependencyError("websockets", "comfyui", "to follow a ComfyUI server") from exc
+            raise without_websockets() from exc
         self._connect = connect
         self.url = url.rstrip("/")
         self._patience = patience or Patience()
