@@ -19,6 +19,8 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from stylesearch.encoders.base import Encoder
 from stylesearch.encoders.compact_network import Compact, CompactConfig, ConvNorm, TextTower
 from stylesearch.encoders.compute import device_and_dtype, weights_digest
+from stylesearch.encoders.fill import fill_in, is_kept
+from stylesearch.encoders.places import Places
 from stylesearch.errors import EncoderError
 from stylesearch.images import Preprocess
 
@@ -66,6 +68,16 @@ class CompactEncoder(Encoder):
                 batch = torch.from_numpy(np.ascontiguousarray(pixels[start : start + chunk])).to(self._device)
                 parts.append(self._tower(batch.permute(0, 3, 1, 2).float() / 255).cpu())
             return torch.cat(parts).numpy()
+
+    def _embed_masked(self, pixels: np.ndarray, keep: np.ndarray) -> np.ndarray:
+        # Every kernel that reaches over the edge of what is kept finds something like it there, and is not counted.
+        filled, kept = fill_in(pixels, keep), is_kept(keep)
+        vectors = []
+        with torch.inference_mode():
+            for picture, here in zip(filled, kept, strict=True):
+                image = torch.from_numpy(picture).to(self._device).permute(2, 0, 1)[None].float() / 255
+                vectors.append(self._tower(image, Places(torch.from_numpy(here).to(self._device))).cpu())
+        return torch.cat(vectors).numpy()
 
     def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
         """See `Encoder.embed_texts`; any text has a vector, also one of unknown words."""

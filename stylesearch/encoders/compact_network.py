@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn.functional import layer_norm, normalize, relu
 
 from stylesearch.encoders.patch_words import PatchWords
+from stylesearch.encoders.places import EVERYWHERE, Places
 from stylesearch.encoders.statistics import Lab, Statistics
 
 
@@ -159,10 +160,11 @@ class Trunk(nn.Module):
         self.attention = AttentionPool(widths[-1])
         self.dim = sum(pool.dim for pool in self.pools) + widths[-1]  # type: ignore[misc]
 
-    def forward(self, images: Tensor) -> Tensor:
+    def forward(self, images: Tensor, places: Places = EVERYWHERE) -> Tensor:
         """
         Args:
             images: float (N, 3, S, S) in [0, 1], channels last in memory for speed.
+            places: where maps are pooled.
 
         Returns:
             float32 (N, self.dim).
@@ -173,8 +175,8 @@ class Trunk(nn.Module):
             if stage:
                 x = relu(self.downs[stage - 1](x))
             x = blocks(x)
-            pooled.append(self.pools[stage](x))
-        return torch.cat([*pooled, self.attention(x)], 1)
+            pooled.append(self.pools[stage](places(x)))
+        return torch.cat([*pooled, self.attention(places(x))], 1)
 
 
 class Projection(nn.Module):
@@ -221,23 +223,25 @@ class Compact(nn.Module):
         total = sum(shares[name] for name in self.parts)
         self._factors = {name: (shares[name] / total) ** 0.5 for name in self.parts}
 
-    def features(self, images: Tensor, parts: Sequence[str] | None = None) -> dict[str, Tensor]:
+    def features(
+        self, images: Tensor, parts: Sequence[str] | None = None, places: Places = EVERYWHERE
+    ) -> dict[str, Tensor]:
         """What the projections see: images, float (N, 3, S, S) in [0, 1], to float32 (N, width) for each part.
 
-        `parts` names those wanted; None: all.
+        `parts` names those wanted; None: all. `places` is where they pool.
         """
         wanted = list(self.parts) if parts is None else parts
         found = {}
         if "trunk" in wanted:
             trunk = self.parts["trunk"]
             compute = next(trunk.parameters()).dtype
-            found["trunk"] = trunk(images.to(compute, memory_format=torch.channels_last))
+            found["trunk"] = trunk(images.to(compute, memory_format=torch.channels_last), places)
         handmade = [name for name in wanted if name != "trunk"]
         if handmade:
             # Histograms want float32, whatever the trunk computes in.
             with torch.autocast(images.device.type, enabled=False):
                 lab = self.lab(images.float())
-                found |= {name: self.parts[name](lab) for name in handmade}
+                found |= {name: self.parts[name](lab, places) for name in handmade}
         return found
 
     def embed_features(self, features: Mapping[str, Tensor]) -> Tensor:
@@ -245,9 +249,9 @@ class Compact(nn.Module):
         vectors = [self._factors[name] * self.projections[name](features[name]) for name in self.parts]
         return torch.cat(vectors, 1)
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Images, float (N, 3, S, S) in [0, 1], to unit rows (N, dim)."""
-        return self.embed_features(self.features(images))
+    def forward(self, images: Tensor, places: Places = EVERYWHERE) -> Tensor:
+        """Images, float (N, 3, S, S) in [0, 1], to unit rows (N, dim); `places` is where they are looked at."""
+        return self.embed_features(self.features(images, places=places))
 
 
 _WORD = re.compile(r"[a-z0-9]+")

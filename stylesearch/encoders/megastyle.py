@@ -13,6 +13,8 @@ import numpy as np
 
 from stylesearch.encoders.checkpoints import checkpoint_file, read_state
 from stylesearch.encoders.compute import TorchEncoder
+from stylesearch.encoders.fill import fill_in, is_kept
+from stylesearch.encoders.places import pool_kept
 from stylesearch.encoders.siglip import PIXEL_MEAN, PIXEL_STD, load_siglip_tower
 from stylesearch.images import Preprocess
 
@@ -33,7 +35,11 @@ class MegaStyleEncoder(TorchEncoder):
         tower, sizes = load_siglip_tower(read_state(path), path)
         preprocess = Preprocess(sizes.image_size, "squash", "bicubic")
         super().__init__(f"megastyle:{path}", tower, preprocess, PIXEL_MEAN, PIXEL_STD, dtype, identity=(sizes,))
-        self._parts = tower.parts
+        self._siglip = tower
 
     def _embed_parts(self, pixels: np.ndarray) -> np.ndarray:
-        return self._run(self._parts, pixels)
+        return self._run(self._siglip.parts, pixels)
+
+    def _embed_masked(self, pixels: np.ndarray, keep: np.ndarray) -> np.ndarray:
+        tower, kept = self._siglip, is_kept(keep)
+        return self._run(lambda batch: pool_kept(tower.head, tower.tokens(batch), kept), fill_in(pixels, keep))

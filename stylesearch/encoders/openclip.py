@@ -10,8 +10,9 @@ Weights load strictly: a checkpoint that lacks a tensor, or has one too many, is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from math import isqrt
 from pathlib import Path
 from typing import Any, cast
@@ -19,6 +20,8 @@ from typing import Any, cast
 import numpy as np
 
 from stylesearch.encoders.compute import TorchEncoder
+from stylesearch.encoders.fill import fill_in, is_kept
+from stylesearch.encoders.places import pool_kept
 from stylesearch.errors import EncoderError, MissingDependencyError
 from stylesearch.images import Filter, FitMode, Preprocess
 
@@ -53,8 +56,14 @@ class OpenClipEncoder(TorchEncoder):
         super().__init__(name, self._model.visual, preprocess, tuple(config["mean"]), tuple(config["std"]), dtype)
 
     def _embed_parts(self, pixels: np.ndarray) -> np.ndarray:
-        parts = _parts_of(self._model.visual)
-        return super()._embed_parts(pixels) if parts is None else self._run(parts, pixels)
+        tower = _SiglipOf.found(self._model.visual)
+        return super()._embed_parts(pixels) if tower is None else self._run(tower.parts, pixels)
+
+    def _embed_masked(self, pixels: np.ndarray, keep: np.ndarray) -> np.ndarray:
+        tower, filled, kept = _SiglipOf.found(self._model.visual), fill_in(pixels, keep), is_kept(keep)
+        if tower is None:
+            return self._embed(filled)
+        return self._run(lambda batch: pool_kept(tower.pool, tower.tokens(batch), kept), filled)
 
     def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
         """See `Encoder.embed_texts`; the tokenizer of a published SigLIP is downloaded at the first call."""
@@ -67,19 +76,32 @@ class OpenClipEncoder(TorchEncoder):
             return self._unit(self._model.encode_text(tokens).float().cpu().numpy())
 
 
-def _parts_of(visual: Any) -> Callable[[Any], Any] | None:
-    """For a SigLIP: each token pooled alone, as `SiglipTower.parts` has it; None for other towers."""
-    trunk: Any = getattr(visual, "trunk", None)
-    if getattr(trunk, "attn_pool", None) is None:
-        return None
+@dataclass(frozen=True, slots=True)
+class _SiglipOf:
+    """The image tower of a SigLIP in open_clip, taken apart as `SiglipTower` is."""
 
-    def parts(pixels: Any) -> Any:
-        tokens = trunk.forward_features(pixels)[:, trunk.num_prefix_tokens :]
-        pooled = trunk.head(trunk.fc_norm(trunk.attn_pool(tokens.flatten(0, 1)[:, None])))
+    visual: Any
+
+    @classmethod
+    def found(cls, visual: Any) -> _SiglipOf | None:
+        """None for other towers, which have no attention pool."""
+        return None if getattr(getattr(visual, "trunk", None), "attn_pool", None) is None else cls(visual)
+
+    def tokens(self, pixels: Any) -> Any:
+        """(N, grid * grid, width), those of patches alone."""
+        trunk = self.visual.trunk
+        return trunk.forward_features(pixels)[:, trunk.num_prefix_tokens :]
+
+    def pool(self, tokens: Any) -> Any:
+        """(N, D) of tokens (N, T, width), whatever their number."""
+        trunk = self.visual.trunk
+        return self.visual.head(trunk.head(trunk.fc_norm(trunk.attn_pool(tokens))))
+
+    def parts(self, pixels: Any) -> Any:
+        """Each token pooled alone, as `SiglipTower.parts` has it."""
+        tokens = self.tokens(pixels)
         side = isqrt(tokens.shape[1])
-        return visual.head(pooled).unflatten(0, (len(tokens), side, side))
-
-    return parts
+        return self.pool(tokens.flatten(0, 1)[:, None]).unflatten(0, (len(tokens), side, side))
 
 
 def _parse(name: str) -> tuple[str, str | None, Path | None]:

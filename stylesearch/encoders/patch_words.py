@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, conv2d
 
+from stylesearch.encoders.places import EVERYWHERE, Places
 from stylesearch.encoders.statistics import share
 
 SIDE = 6
@@ -37,10 +38,11 @@ class PatchWords(nn.Module):
         self.words = words
         self.dim = len(STRIDES) * (words + 1)
 
-    def forward(self, lab: Tensor) -> Tensor:
+    def forward(self, lab: Tensor, places: Places = EVERYWHERE) -> Tensor:
         """
         Args:
             lab: float32 (N, 3, S, S) from `Lab`, S >= 32.
+            places: where patches are counted.
 
         Returns:
             float32 (N, self.dim), square roots of shares.
@@ -48,7 +50,7 @@ class PatchWords(nn.Module):
         parts = []
         for bank, threshold, stride in zip(self.filters, self.thresholds, STRIDES, strict=True):
             strongest, word = conv2d(lab, bank, stride=stride).max(1)
-            word = torch.where(strongest < threshold, self.words, word).flatten(1)
+            word = places(torch.where(strongest < threshold, self.words, word)[:, None]).flatten(1)
             parts.append(share(word, torch.ones_like(word, dtype=lab.dtype), self.words + 1))
             lab = avg_pool2d(lab, 2)
         return torch.cat(parts, 1)

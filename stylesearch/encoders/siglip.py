@@ -105,11 +105,16 @@ class SiglipTower(nn.Module):
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
         """Args: pixels float (N, 3, S, S). Returns: (N, width), what transformers calls `pooler_output`."""
+        pooled: torch.Tensor = self.head(self.tokens(pixels))
+        return pooled
+
+    def tokens(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Args: pixels float (N, 3, S, S). Returns: (N, grid * grid, width), row by row, what `head` pools."""
         tokens = self.embeddings(pixels)
         for layer in self.layers:
             tokens = layer(tokens)
-        pooled: torch.Tensor = self.head(self.post_layernorm(tokens))
-        return pooled
+        normed: torch.Tensor = self.post_layernorm(tokens)
+        return normed
 
     def parts(self, pixels: torch.Tensor) -> torch.Tensor:
         """Each token pooled as if it were the only one, so that it lies where pooled pictures lie.
@@ -123,10 +128,8 @@ class SiglipTower(nn.Module):
         Returns:
             (N, grid, grid, width).
         """
-        tokens = self.embeddings(pixels)
-        for layer in self.layers:
-            tokens = layer(tokens)
-        alone: torch.Tensor = self.head(self.post_layernorm(tokens).flatten(0, 1)[:, None])
+        tokens = self.tokens(pixels)
+        alone: torch.Tensor = self.head(tokens.flatten(0, 1)[:, None])
         side = isqrt(tokens.shape[1])
         return alone.reshape(len(tokens), side, side, -1)
 

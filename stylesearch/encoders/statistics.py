@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, conv2d, pad
 
+from stylesearch.encoders.places import EVERYWHERE, Places
+
 SCALES = 5
 """Octaves of the pyramid; the first has the cheap statistics alone, because it costs as much as all others."""
 
@@ -73,31 +75,34 @@ class Statistics(nn.Module):
         with torch.no_grad():
             self.dim = self(torch.zeros(1, 3, 64, 64)).shape[1]
 
-    def forward(self, lab: Tensor) -> Tensor:
+    def forward(self, lab: Tensor, places: Places = EVERYWHERE) -> Tensor:
         """
         Args:
             lab: float32 (N, 3, S, S) from `Lab`, S >= 64.
+            places: where statistics are taken; layout is that of the whole square.
 
         Returns:
             float32 (N, self.dim), each number of the order of 1.
         """
         half = avg_pool2d(lab, 2)
-        parts = [*_colour(half), _moments(half), _correlations(half), *_layout(half)]
+        here = places(half)
+        parts = [*_colour(here), _moments(here), _correlations(here), *_layout(half)]
         coarser_energy: Tensor | None = None
         for scale in range(SCALES):
             # At full resolution every other pixel of a row and column tells as much as all, for a quarter of the time.
             step = 2 if scale == 0 else 1
             responses = conv2d(pad(lab, (1, 1, 1, 1), mode="replicate"), self.filters, stride=step)
-            parts += _edges(responses)
-            parts.append(_moments(responses[:, :8] if scale == 0 else responses))
-            parts += _binary_patterns(lab[:, 0], step)
+            here = places(responses)
+            parts += _edges(here)
+            parts.append(_moments(here[:, :8] if scale == 0 else here))
+            parts += _binary_patterns(lab[:, 0], step, places)
             if scale < SCALES - 1:
-                parts.append(_pattern_spectrum(lab[:, :1]))
+                parts.append(_pattern_spectrum(lab[:, :1], places))
             if scale > 0:
-                parts += _structure(lab, responses)
+                parts += _structure(lab, responses, places)
                 energy = responses[:, [0, 1, 2, 3, 7, 8, 9]].abs()
                 if coarser_energy is not None:
-                    parts.append(_cross_correlations(avg_pool2d(coarser_energy, 2), energy))
+                    parts.append(_cross_correlations(places(avg_pool2d(coarser_energy, 2)), places(energy)))
                 coarser_energy = energy
             lab = half if scale == 0 else avg_pool2d(lab, 2)
         return torch.cat(parts, 1)
@@ -197,7 +202,7 @@ _UNIFORM = torch.tensor(
 )
 
 
-def _binary_patterns(lightness: Tensor, stride: int) -> list[Tensor]:
+def _binary_patterns(lightness: Tensor, stride: int, places: Places) -> list[Tensor]:
     """Shares of rotation-invariant uniform local binary patterns, of clearly brighter and clearly darker neighbours."""
     side = lightness.shape[-1]
     framed = pad(lightness[:, None], (1, 1, 1, 1), mode="replicate")[:, 0]
@@ -209,8 +214,8 @@ def _binary_patterns(lightness: Tensor, stride: int) -> list[Tensor]:
         brighter |= (shifted > centres + 0.01).to(torch.uint8) << bit
         darker |= (shifted < centres - 0.01).to(torch.uint8) << bit
     table = _UNIFORM.to(lightness.device)
-    ones = torch.ones_like(centres).flatten(1)
-    return [share(table[codes.flatten(1).long()], ones, 10) for codes in (brighter, darker)]
+    found = [table[places(codes[:, None]).flatten(1).long()] for codes in (brighter, darker)]
+    return [share(uniform, torch.ones_like(uniform, dtype=lightness.dtype), 10) for uniform in found]
 
 
 def _grown(maps: Tensor) -> Tensor:
@@ -221,7 +226,7 @@ def _grown(maps: Tensor) -> Tensor:
     return torch.maximum(torch.maximum(framed[..., :-2, :], framed[..., 1:-1, :]), framed[..., 2:, :])
 
 
-def _pattern_spectrum(lightness: Tensor) -> Tensor:
+def _pattern_spectrum(lightness: Tensor, places: Places) -> Tensor:
     """How much lightness openings and closings of growing size take away: the widths of light and of dark strokes."""
     both = torch.cat([lightness, -lightness], 1)  # closing a picture is opening its negative
     eroded, previous, taken = both, both, []
@@ -230,7 +235,7 @@ def _pattern_spectrum(lightness: Tensor) -> Tensor:
         opened = eroded
         for _ in range(radius):
             opened = _grown(opened)
-        taken.append((previous - opened).mean((2, 3)).clamp_min(0))
+        taken.append(places(previous - opened).mean((2, 3)).clamp_min(0))
         previous = opened
     widths = torch.cat(taken, 1)
     ratio = taken[0] / (taken[0] + taken[1] + 5e-3)
@@ -246,10 +251,10 @@ def _blurred(maps: Tensor) -> Tensor:
     return sum((framed[..., i : i + side, :] for i in range(1, 5)), framed[..., :side, :]) / 25
 
 
-def _structure(lab: Tensor, responses: Tensor) -> list[Tensor]:
+def _structure(lab: Tensor, responses: Tensor, places: Places) -> list[Tensor]:
     """Coherence of direction, cornerness, local contrast, and how contrast goes with colour."""
     x, y = responses[:, 0], responses[:, 1]
-    tensor = _blurred(torch.stack([x * x, y * y, x * y], 1))
+    tensor = places(_blurred(torch.stack([x * x, y * y, x * y], 1)))
     trace = tensor[:, 0] + tensor[:, 1]
     spread = ((tensor[:, 0] - tensor[:, 1]) ** 2 + 4 * tensor[:, 2] ** 2 + 1e-12).sqrt()
     corner = (tensor[:, 0] * tensor[:, 1] - tensor[:, 2] ** 2).clamp_min(0)
@@ -264,8 +269,8 @@ def _structure(lab: Tensor, responses: Tensor) -> list[Tensor]:
     return [
         _soft_histogram((spread / (trace + 1e-4)).flatten(1), 0, 1, 9),
         torch.stack(scalars, 1),
-        _soft_histogram((contrast[:, 0].flatten(1) + 2e-3).log(), math.log(3e-3), math.log(0.45), 10),
-        _correlations(torch.cat([lab, contrast], 1)),
+        _soft_histogram((places(contrast)[:, 0].flatten(1) + 2e-3).log(), math.log(3e-3), math.log(0.45), 10),
+        _correlations(places(torch.cat([lab, contrast], 1))),
     ]
 
 
