@@ -84,6 +84,17 @@ def save_flux(folder: Path, pipeline: type[FluxPipeline] | type[FluxKontextPipel
     return folder
 
 
+def save_all(folder: Path) -> Path:
+    """FLUX.1 with all that the kinds add to it."""
+    save_flux(folder)
+    save_redux(folder / "redux")
+    save_ip_adapter(folder / "ip-adapter")
+    for kind in ("mega", "lora"):
+        (folder / kind).mkdir()
+        save_file(lora_state(transformer()), folder / kind / "style.safetensors")
+    return folder
+
+
 def save_redux(folder: Path) -> Path:
     """FLUX.1 Redux's own part."""
     torch.manual_seed(1)

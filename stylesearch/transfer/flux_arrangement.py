@@ -23,7 +23,7 @@ def shared_odds(request: TransferRequest) -> list[float]:
 
 
 def beside(request: TransferRequest, width: int, height: int, grid: int) -> list[tuple[Image.Image, float]]:
-    """Pictures to stand beside the noise, and their odds: the content, cut to the shape of the result, then the others."""
+    """Pictures to stand beside the noise, with their odds: the content, cut to the result's shape; then the others."""
     content = [] if request.content is None else [(ImageOps.fit(request.content, (width, height)), 1.0)]
     area = min(width * height, _MEGAPIXEL)
     return content + [
