@@ -90,7 +90,7 @@ def _draw(
     background = _background(random, count, size, photos, texture=random.random() < 0.2)
     subjects = _moved(random, subjects)
     if kind == "placed":
-        return styled(_over(subjects, background)), subjects.subject
+        return styled(over(subjects, background)), subjects.subject
     mask = blur(subjects.subject, _SOFT_EDGE)
     return mask * styled(subjects) + (1 - mask) * styled(background), subjects.subject
 
@@ -170,7 +170,7 @@ def _moved(random: np.random.Generator, contents: Contents) -> Contents:
     )
 
 
-def _over(front: Contents, back: Contents) -> Contents:
+def over(front: Contents, back: Contents) -> Contents:
     """`front`'s subject over `back`, layer by layer."""
     mask = front.subject
 
