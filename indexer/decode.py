@@ -12,7 +12,7 @@ from stylesearch.appearance import appearance_of
 from stylesearch.errors import ImageError
 from stylesearch.files import identity, open_uri, part_of, stat_before_reading, system_errors
 from stylesearch.formats import BY_NAME, SIGNATURE_BYTES
-from stylesearch.images import Preprocess, decoder_name, load_pixels, parts_of, thumbnail
+from stylesearch.images import Preprocess, decoder_name, fit, load_pixels, parts_of, thumbnail
 from stylesearch.metadata import read_metadata, read_sidecar
 from stylesearch.records import Appearance, FileStat, Limits, Metadata, Refusal
 from stylesearch.thumbnails import thumbnail_path, write_thumbnail
@@ -38,6 +38,7 @@ class Prepared:
         metadata: what the file, and a sidecar beside it, say.
         appearance: what was worked out from its pixels.
         parts: further pages or key frames in the file, such as "page=2"; None where nobody has looked.
+        to_mask: uint8 (M, M, 3), sRGB, as a masker takes it; None where no region is asked for.
     """
 
     stat: FileStat
@@ -49,6 +50,7 @@ class Prepared:
     metadata: Metadata
     appearance: Appearance
     parts: tuple[str, ...] | None
+    to_mask: np.ndarray | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,24 +73,34 @@ def hash_file(stat: FileStat, limits: Limits) -> Hashed | Refusal:
         return refusal(stat, exc)
 
 
-def decode_file(stat: FileStat, preprocess: Preprocess, limits: Limits, thumbnails: Path) -> Prepared | Refusal:
+def decode_file(
+    stat: FileStat, preprocess: Preprocess, limits: Limits, thumbnails: Path, masker: Preprocess | None = None
+) -> Prepared | Refusal:
     """Reads a file, prepares its pixels, writes its thumbnail, and reads its metadata.
+
+    Args:
+        masker: how a masker takes pictures; None: no region is asked for.
 
     Raises:
         LibraryError: the thumbnail cannot be written.
     """
-    return _decode(stat, preprocess, limits, thumbnails, look_for_parts=False)
+    return _decode(stat, preprocess, limits, thumbnails, masker, look_for_parts=False)
 
 
 def decode_file_with_parts(
-    stat: FileStat, preprocess: Preprocess, limits: Limits, thumbnails: Path
+    stat: FileStat, preprocess: Preprocess, limits: Limits, thumbnails: Path, masker: Preprocess | None = None
 ) -> Prepared | Refusal:
     """As `decode_file`, and lists the further pages or key frames of the file."""
-    return _decode(stat, preprocess, limits, thumbnails, look_for_parts=True)
+    return _decode(stat, preprocess, limits, thumbnails, masker, look_for_parts=True)
 
 
 def _decode(
-    stat: FileStat, preprocess: Preprocess, limits: Limits, thumbnails: Path, look_for_parts: bool
+    stat: FileStat,
+    preprocess: Preprocess,
+    limits: Limits,
+    thumbnails: Path,
+    masker: Preprocess | None,
+    look_for_parts: bool,
 ) -> Prepared | Refusal:
     data, sha256, part = b"", None, part_of(stat.uri)
     try:
@@ -97,7 +109,8 @@ def _decode(
             data = file.read()
         sha256 = identity(hashlib.sha256(data).hexdigest(), part)
         stat = replace(stat, size=len(data))
-        decoded = load_pixels(data, preprocess, limits, part=part)
+        decoded = load_pixels(data, preprocess, limits, part=part, least_side=masker.size if masker else 0)
+        to_mask = fit(decoded.picture, masker) if masker else None
         small, appearance = thumbnail(decoded.picture), appearance_of(decoded.picture)
         metadata = read_metadata(data, decoded.format, read_sidecar(stat.uri))
         parts: tuple[str, ...] | None = () if part is not None or BY_NAME[decoded.format].parts is None else None
@@ -111,7 +124,7 @@ def _decode(
         return refusal(stat, too_large, sha256, decoder_name(data[:SIGNATURE_BYTES]))
     write_thumbnail(thumbnail_path(thumbnails, sha256), small)
     size = decoded.width, decoded.height
-    return Prepared(stat, sha256, decoded.format, *size, decoded.pixels, metadata, appearance, parts)
+    return Prepared(stat, sha256, decoded.format, *size, decoded.pixels, metadata, appearance, parts, to_mask)
 
 
 def _parts_in(data: bytes, limits: Limits) -> tuple[tuple[str, ...], tuple[str, ...]]:

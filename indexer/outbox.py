@@ -28,11 +28,13 @@ class Outbox:
 
     Args:
         stage: counts the work of writing.
+        masker: fingerprint of the one that made the masks.
     """
 
-    def __init__(self, catalog: Catalog, space_id: int, stage: Stage) -> None:
+    def __init__(self, catalog: Catalog, space_id: int, stage: Stage, masker: str = "") -> None:
         self._catalog = catalog
         self.space_id = space_id
+        self._masker = masker
         self._stage = stage
         self._contents: defaultdict[int, _Contents] = defaultdict(_Contents)
         self._waiting = 0
@@ -57,7 +59,7 @@ class Outbox:
         """Writes everything that waits."""
         with self._stage.at_work(self._waiting):
             for scan_id, contents in self._contents.items():
-                batch = Batch(contents.indexed, contents.refused, contents.unchanged)
+                batch = Batch(contents.indexed, contents.refused, contents.unchanged, self._masker)
                 self._catalog.write(self.space_id, scan_id, batch)
         self._contents.clear()
         self._waiting = 0

@@ -9,9 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Self
 
-import numpy as np
-
-from indexer.batches import BatchEncoder
+from indexer.batches import BatchEncoder, Encoded
 from indexer.decode import Prepared
 from indexer.outbox import Outbox
 from indexer.plan import Cause
@@ -54,7 +52,7 @@ class File:
 
 
 _Batch = list[tuple[File, Prepared]]
-_Encoded = Future[tuple[list[np.ndarray | EncoderError], float]]
+_Encoding = Future[tuple[list[Encoded], float]]
 
 
 class Pipeline:
@@ -86,7 +84,7 @@ class Pipeline:
         self._under_way: dict[str, File] = {}  # by sha256
         self._decoding: deque[tuple[File, Pending]] = deque()
         self._batch: _Batch = []
-        self._encoding: deque[tuple[_Batch, _Encoded]] = deque()
+        self._encoding: deque[tuple[_Batch, _Encoding]] = deque()
         self._encode_thread = ThreadPoolExecutor(1, "encode")
         self.written: dict[str, tuple[str, ...]] = {}
         self.with_parts: deque[tuple[File, tuple[str, ...]]] = deque()
@@ -136,7 +134,7 @@ class Pipeline:
         if isinstance(result, Refusal):
             self._refuse(file, result)
         elif file.has_vector and result.sha256 == file.sha256:
-            self._keep(file, result, None)
+            self._keep(file, result)
             self._outbox.flush_if_full()
         else:
             self._batch.append((file, result))
@@ -165,28 +163,31 @@ class Pipeline:
     def _send_batch(self) -> None:
         if not self._batch:
             return
-        pixels = np.stack([prepared.pixels for _, prepared in self._batch])
-        self._encoding.append((self._batch, self._encode_thread.submit(timed, self._encoder.encode, pixels)))
+        pictures = [prepared for _, prepared in self._batch]
+        self._encoding.append((self._batch, self._encode_thread.submit(timed, self._encoder.encode_pictures, pictures)))
         self._batch = []
         while len(self._encoding) > _BATCHES_ENCODING:
             self._store(*self._encoding.popleft())
 
-    def _store(self, batch: _Batch, encoded: _Encoded) -> None:
-        vectors, seconds = encoded.result()
+    def _store(self, batch: _Batch, encoding: _Encoding) -> None:
+        answers, seconds = encoding.result()
         self._report.stages["encode"].add(seconds, len(batch), sum(prepared.stat.size for _, prepared in batch))
-        for (file, prepared), vector in zip(batch, vectors, strict=True):
-            if isinstance(vector, EncoderError):
-                refusal = Refusal(prepared.stat, "unsupported", str(vector), prepared.sha256)
-                self._keep(file, prepared, None, refusal)
-            else:
-                self._keep(file, prepared, vector)
+        for (file, prepared), encoded in zip(batch, answers, strict=True):
+            self._keep(file, prepared, encoded)
+            self._report.masked += encoded.is_new
+            if not isinstance(encoded.vector, EncoderError):
                 self._report.encoded += 1
+                self._report.without_subject += encoded.mask is not None and not encoded.mask.usable
         self._outbox.flush()
         self._on_written()
 
-    def _keep(self, file: File, prepared: Prepared, vector: np.ndarray | None, refusal: Refusal | None = None) -> None:
+    def _keep(self, file: File, prepared: Prepared, encoded: Encoded | None = None) -> None:
         """Hands a good file, and those of the same content, to the outbox; one that the encoder has refused is in the
         library all the same, without a vector."""
+        vector, refusal = None if encoded is None else encoded.vector, None
+        if isinstance(vector, EncoderError):
+            refusal = Refusal(prepared.stat, "unsupported", str(vector), prepared.sha256)
+            vector = None
         good = IndexedFile(
             prepared.stat,
             prepared.sha256,
@@ -197,11 +198,12 @@ class Pipeline:
             prepared.metadata,
             prepared.appearance,
             prepared.parts,
+            encoded.mask if encoded is not None and encoded.is_new else None,
         )
         for one in (file, *file.twins):
             first = one is file
             stat = prepared.stat if first else one.stat
-            self._outbox.add_indexed(one.scan_id, replace(good, stat=stat, vector=vector if first else None))
+            self._outbox.add_indexed(one.scan_id, good if first else replace(good, stat=stat, vector=None, mask=None))
             if refusal is None:
                 self._report.count(one.cause, known_content=vector is None or not first)
             else:

@@ -53,6 +53,8 @@ class Report:
         linked_folders: links to folders, which are not followed.
         parts: further pages and key frames of files; each of them counts as a file in the numbers above.
         encoded: pictures that went through the encoder.
+        masked: pictures in which it was looked for what stands out; those with a mask already are not looked at again.
+        without_subject: encoded pictures in which nothing stands out, so that the whole of them counts as the region.
         bytes: size of the files that were read.
         seconds: duration.
         stages: the work of each stage, by its name in `STAGES`.
@@ -74,6 +76,8 @@ class Report:
     linked_folders: int = 0
     parts: int = 0
     encoded: int = 0
+    masked: int = 0
+    without_subject: int = 0
     bytes: int = 0
     seconds: float = 0.0
     stages: dict[str, Stage] = field(default_factory=lambda: {name: Stage() for name in STAGES})

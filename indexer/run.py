@@ -13,6 +13,7 @@ import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from indexer.absence import away, finish_scans, miss
@@ -22,6 +23,7 @@ from indexer.intake import Intake
 from indexer.outbox import Outbox
 from indexer.pipeline import Pipeline
 from indexer.planner import Pages, Wanted
+from indexer.regions import RegionBatchEncoder
 from indexer.report import Progress, Report, Teller
 from indexer.sources import CACHE_SIGNATURE, CACHE_TAG, Rules, Source, sources_of
 from indexer.workers import DecodeWorkers
@@ -30,6 +32,7 @@ from stylesearch.catalog import Catalog
 from stylesearch.encoders.base import Encoder
 from stylesearch.errors import LibraryError
 from stylesearch.files import uri_of
+from stylesearch.masking.regions import RegionEncoder
 from stylesearch.settings import Settings
 from stylesearch.thumbnails import SHELVES, trim_thumbnails
 
@@ -97,20 +100,23 @@ def index(
     mark_as_cache(thumbnails)
     report = Report()
     report.stages["hash"].lanes = report.stages["decode"].lanes = settings.workers
-    outbox = Outbox(catalog, catalog.ensure_space(encoder.space()), report.stages["write"])
+    masker = encoder.masker if isinstance(encoder, RegionEncoder) else None
+    masked_by = masker.fingerprint if masker else ""
+    outbox = Outbox(catalog, catalog.ensure_space(encoder.space()), report.stages["write"], masked_by)
     scans = {catalog.begin_scan(source.root): source for source in sources}
     teller = Teller(scans.values(), report, progress)
     wanted = Wanted(retry_failed, reread_metadata, rehash, pages)
     intake = Intake(catalog, outbox, scans, report, stop, teller, wanted)
+    decode = decode_file_with_parts if pages == "all" else decode_file
     workers = DecodeWorkers(
-        decode_file_with_parts if pages == "all" else decode_file,
+        partial(decode, masker=masker.preprocess) if masker else decode,
         encoder.preprocess,
         settings.limits,
         thumbnails.absolute(),
         count=settings.workers,
         seconds=file_seconds,
     )
-    batches = BatchEncoder(encoder, batch_size)
+    batches = _batches(encoder, batch_size, catalog)
     shelves = itertools.cycle(range(SHELVES))
 
     def written() -> None:
@@ -129,6 +135,12 @@ def index(
     teller.tell(now=True)
     catalog.add_run(started, datetime.now(UTC), report.to_json())
     return report
+
+
+def _batches(encoder: Encoder, batch_size: int, catalog: Catalog) -> BatchEncoder:
+    if isinstance(encoder, RegionEncoder):
+        return RegionBatchEncoder(encoder, batch_size, catalog)
+    return BatchEncoder(encoder, batch_size)
 
 
 def conclude(

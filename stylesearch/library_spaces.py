@@ -212,6 +212,18 @@ class LibrarySpaces:
             self.catalog.drop_other_masks(None)
         return count
 
+    def count_without_subject(self, name: str) -> int:
+        """In how many pictures of a space nothing stands out, so that the whole of them counts; 0 where whole pictures
+        are what is searched.
+
+        Raises:
+            UsageError: the library has no space of this name.
+        """
+        searching, masker = self.searching(name), self.settings.masker
+        if masker is None or searching.space.region == "whole":
+            return 0
+        return self.catalog.count_without_subject(masker.fingerprint, searching.id)
+
     def filled_spaces(self) -> list[tuple[Space, int]]:
         """The spaces of the library, that of searches first, and how many vectors each has."""
         return [(space, self.catalog.vector_count(self.searching(space.name).id)) for space in self.spaces]

@@ -16,6 +16,7 @@ from pictures import draw, encode
 from indexer.decode import Prepared, decode_file
 from stylesearch.encoders.base import Encoder
 from stylesearch.images import Preprocess
+from stylesearch.masking.base import Masker, Masks
 from stylesearch.records import FileStat, Limits, Refusal
 
 
@@ -41,6 +42,27 @@ class FakeEncoder(Encoder):
         self.encoded += len(pixels)
         self.batches.append(len(pixels))
         return pixels.reshape(len(pixels), -1) + 1.0
+
+
+class RedMasker(Masker):
+    """What is red stands out.
+
+    Attributes:
+        masked: how many pictures it has masked.
+    """
+
+    name = "fake:red"
+    preprocess = Preprocess(32)
+
+    def __init__(self, fingerprint: str = "4ed" * 20) -> None:
+        self.fingerprint = fingerprint
+        self.masked = 0
+
+    def _mask(self, pixels: np.ndarray) -> Masks:
+        self.masked += len(pixels)
+        red, *others = np.moveaxis(pixels.astype(np.float32), -1, 0)
+        values = np.clip((red - np.maximum(*others) - 60) / 80, 0, 1)
+        return Masks(values, np.clip(values.mean((1, 2)) * 20, 0, 1))
 
 
 def failing_decode(stat: FileStat, preprocess: Preprocess, limits: Limits, thumbnails: Path) -> Prepared | Refusal:

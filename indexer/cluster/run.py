@@ -26,6 +26,7 @@ from stylesearch.catalog import Catalog
 from stylesearch.encoders.base import Encoder
 from stylesearch.errors import StyleSearchError, UsageError
 from stylesearch.files import is_remote, uri_of
+from stylesearch.masking.regions import RegionEncoder
 from stylesearch.records import divide_uri, path_of_uri
 from stylesearch.settings import Settings
 from stylesearch.thumbnails import SHELVES, trim_thumbnails
@@ -103,12 +104,17 @@ def index_on_cluster(
         others: as there.
 
     Raises:
-        UsageError: the catalog is on SQLite; there is no cluster; or a machine cannot see what it needs. Nothing was
-            changed.
+        UsageError: the catalog is on SQLite; the encoder is that of a region; there is no cluster; or a machine cannot
+            see what it needs. Nothing was changed.
         MissingDependencyError: Ray is not installed.
         StyleSearchError: whatever `index` raises, on any machine; or the cluster gave up. What was written stays.
     """
     url = _shared(catalog_url)
+    if isinstance(encoder, RegionEncoder):
+        raise UsageError(
+            f"Many machines encode whole pictures, and searches run in the region '{encoder.region}'. Let them run in "
+            "whole pictures first: stylesearch space use NAME; the regions are then filled by this machine."
+        )
     stop = stop or threading.Event()
     started = datetime.now(UTC)
     absent = away(catalog, roots)

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from indexer.batches import BatchEncoder
+from indexer.batches import BatchEncoder, Pieces
 from indexer.decode import decode_file, decode_file_with_parts
 from indexer.intake import Intake
 from indexer.outbox import Outbox
@@ -260,7 +260,7 @@ class _Elsewhere(BatchEncoder):
     """In the place of the encoder: the pictures go to another process to be encoded."""
 
     def __init__(self) -> None:
-        self.limit = 32
+        self._pieces = Pieces(32)
 
     def encode(self, pixels: np.ndarray) -> list[np.ndarray | EncoderError]:
         return list(pixels)

@@ -68,6 +68,13 @@ LibraryOption = Annotated[
         callback=remember_library,
     ),
 ]
+MaskerOption = Annotated[
+    str | None, typer.Option(help="What tells regions of pictures apart.", show_default="the embedded one")
+]
+MaskUseOption = Annotated[
+    str | None,
+    typer.Option(help="How a region is told from the rest; see docs/masking.md.", show_default="the best measured"),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 
 

@@ -12,6 +12,8 @@ import typer
 from stylesearch.cli.app import (
     JsonOption,
     LibraryOption,
+    MaskerOption,
+    MaskUseOption,
     app,
     examples,
     hint,
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     epilog=examples(
         "stylesearch init",
         "stylesearch init archive --encoder openclip:ViT-B-16-SigLIP/webli",
+        "stylesearch init posters --regions whole,background",
         "stylesearch init team --catalog postgresql://user@host/styles",
     )
 )
@@ -47,6 +50,15 @@ def init(
             help="Vector engine: auto, exact, faiss, faiss:TYPE, qdrant, qdrant:PATH, qdrant+http://HOST/NAME."
         ),
     ] = "auto",
+    regions: Annotated[
+        str,
+        typer.Option(
+            help="What of each picture can be searched: whole, background, subject, or several separated by commas; "
+            "the first where a search names none."
+        ),
+    ] = "whole",
+    masker: MaskerOption = None,
+    mask_use: MaskUseOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Make a new, empty library."""
@@ -54,11 +66,17 @@ def init(
     from stylesearch.settings import Settings
 
     folder = folder or Settings.from_environment().library
-    with Library.create(folder, encoder=encoder, catalog=catalog, index=index) as library:
+    wanted = [region.strip() for region in regions.split(",")]
+    with Library.create(
+        folder, encoder=encoder, catalog=catalog, index=index, regions=wanted, masker=masker, use=mask_use
+    ) as library:
         if as_json:
-            print_json({"library": str(folder), "encoder": library.space.encoder, "dim": library.space.dim})
+            made = {"library": str(folder), "encoder": library.space.encoder, "dim": library.space.dim}
+            print_json(made | {"regions": wanted})
             return
         typer.echo(f"Made the library '{folder}' with the encoder {library.space.encoder}.")
+        if library.settings.masker is not None:
+            typer.echo(f"Regions: {', '.join(wanted)}, told apart by {library.settings.masker.name}.")
         typer.echo(f"Next: {hint('stylesearch index PATH', folder)}")
 
 
@@ -72,11 +90,14 @@ def status(library: LibraryOption = None, as_json: JsonOption = False) -> None:
     with Library.open(library) as opened:
         state = opened.status()
         catalog = opened.settings.catalog
+        masker = opened.settings.masker
+        regions = ", ".join(opened.regions)
         run = opened.catalog.last_run()
     counts = state.counts
     rows = {
         "library": str(state.folder),
         "encoder": f"{state.space.encoder} ({state.space.dim} numbers, {state.space.dtype})",
+        "regions": f"{regions} ({masker.name})" if masker and not as_json else regions,
         "licence": licence_of(state.space.encoder) or "that of the weights, ask who published them",
         "catalog": shown(parse_url(catalog)) if catalog else "SQLite, in the folder",
         "vector engine": state.index,

@@ -129,7 +129,6 @@ def index(
     from indexer.sources import ListSource, Rules, Source
     from stylesearch.cli.progress import indexing_bar
     from stylesearch.cli.spaces import fill_further, print_filled
-    from stylesearch.encoders import load_encoder
     from stylesearch.library import Library
     from stylesearch.settings import Settings
 
@@ -151,7 +150,7 @@ def index(
                 wanted = Wanted(retry_failed, reread_metadata, rehash, pages)
                 expected = forecast(
                     opened.catalog,
-                    load_encoder(opened.space.encoder, dtype=opened.space.dtype),
+                    opened.installed_encoder(),
                     places,
                     settings=settings,
                     rules=rules,
@@ -236,6 +235,8 @@ def _names(name: str, stack: ExitStack, stop: threading.Event) -> Iterator[str]:
 
 
 def _print_report(report: Report, library: Path | None) -> None:
+    from stylesearch.cli.spaces import print_without_subject
+
     parts = {
         "new": report.new + report.again,
         "changed": report.changed,
@@ -253,6 +254,7 @@ def _print_report(report: Report, library: Path | None) -> None:
     if report.limit is not None and report.bytes:
         stages = ", ".join(f"{name} {stage.rate:,.0f}/s" for name, stage in report.stages.items() if stage.count)
         typer.echo(f"Limited by: {report.limit}. While at work: {stages}; {report.bytes / 1e6:,.0f} MB read.")
+    print_without_subject(report)
     for warning in report.warnings:
         typer.echo(f"Warning: {with_library(warning, library)}", err=True)
     if links := report.linked_folders:

@@ -1,4 +1,4 @@
-"""`space`: several encoders in one library."""
+"""`space`: several encoders and regions in one library."""
 
 from __future__ import annotations
 
@@ -6,7 +6,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stylesearch.cli.app import FAILED, JsonOption, LibraryOption, app, examples, hint, print_json, print_table
+from stylesearch.cli.app import (
+    FAILED,
+    JsonOption,
+    LibraryOption,
+    MaskerOption,
+    MaskUseOption,
+    app,
+    examples,
+    hint,
+    print_json,
+    print_table,
+)
+from stylesearch.errors import UsageError
 
 if TYPE_CHECKING:
     import threading
@@ -15,11 +27,13 @@ if TYPE_CHECKING:
     from stylesearch.library import Library
 
 space = typer.Typer(
-    help="Keep the vectors of several encoders in one library.", no_args_is_help=True, rich_markup_mode="rich"
+    help="Keep the vectors of several encoders and regions in one library.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
 )
 app.add_typer(space, name="space")
 
-NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Name of the space: that of its encoder.")]
+NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Name of the space: ENCODER, or ENCODER@REGION.")]
 YesOption = Annotated[bool, typer.Option("--yes", help="Do it; otherwise only say what would be deleted.")]
 
 
@@ -54,21 +68,46 @@ def print_filled(reports: dict[str, Report]) -> None:
     """A line for each space."""
     for name, report in reports.items():
         typer.echo(f"{name}: encoded {report.encoded:,} in {report.seconds:,.1f} s.")
+        print_without_subject(report)
 
 
-@space.command(epilog=examples("stylesearch space add openclip:ViT-B-16-SigLIP/webli", "stylesearch space fill"))
+def print_without_subject(report: Report) -> None:
+    """A line where regions of pictures were the whole of them."""
+    if count := report.without_subject:
+        what = "picture has" if count == 1 else "pictures have"
+        typer.echo(f"{count:,} {what} no subject: searched whole.")
+
+
+@space.command(
+    epilog=examples(
+        "stylesearch space add openclip:ViT-B-16-SigLIP/webli",
+        "stylesearch space add --region background",
+        "stylesearch space fill",
+    )
+)
 def add(
-    encoder: Annotated[str, typer.Argument(help="Name of the encoder; 'stylesearch encoders' in the docs lists them.")],
+    encoder: Annotated[
+        str | None,
+        typer.Argument(
+            help="Name of the encoder; 'stylesearch encoders' in the docs lists them.",
+            show_default="with --region: the one that searches run in",
+        ),
+    ] = None,
+    region: Annotated[str, typer.Option(help="What of each picture: whole, background or subject.")] = "whole",
+    masker: MaskerOption = None,
+    mask_use: MaskUseOption = None,
     library: LibraryOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Add the space of another encoder. Nothing is encoded until it is filled."""
+    """Add the space of another encoder or region. Nothing is encoded until it is filled."""
     from stylesearch.library import Library
 
+    if encoder is None and region == "whole":
+        raise UsageError("Name an encoder, or a region: stylesearch space add --region background")
     with Library.open(library) as opened:
-        added = opened.add_space(encoder)
+        added = opened.add_space(encoder, region=region, masker=masker, use=mask_use)
     if as_json:
-        print_json({"space": added.name, "dim": added.dim})
+        print_json({"space": added.name, "dim": added.dim, "region": added.region})
     else:
         typer.echo(f"Added the space '{added.name}' ({added.dim} numbers).")
         typer.echo(f"Fill it with: {hint('stylesearch space fill', library)}")
@@ -104,10 +143,12 @@ def list_spaces(library: LibraryOption = None, as_json: JsonOption = False) -> N
         rows = [
             {
                 "space": one.name,
+                "region": one.region,
                 "dim": one.dim,
                 "dtype": one.dtype,
                 "build": one.fingerprint[:8],
                 "vectors": opened.catalog.vector_count(opened.searching(one.name).id),
+                "without_subject": opened.count_without_subject(one.name),
                 "searches": one == opened.space,
             }
             for one in opened.spaces
@@ -116,9 +157,17 @@ def list_spaces(library: LibraryOption = None, as_json: JsonOption = False) -> N
         print_json(rows)
         return
     print_table(
-        ("Space", "Numbers", "Build", "Vectors", ""),
+        ("Space", "Region", "Numbers", "Build", "Vectors", "Searched whole", ""),
         [
-            (str(row["space"]), str(row["dim"]), str(row["build"]), f"{row['vectors']:,}", "*" * bool(row["searches"]))
+            (
+                str(row["space"]),
+                str(row["region"]),
+                str(row["dim"]),
+                str(row["build"]),
+                f"{row['vectors']:,}",
+                "" if row["region"] == "whole" else f"{row['without_subject']:,}",
+                "*" * bool(row["searches"]),
+            )
             for row in rows
         ],
     )
