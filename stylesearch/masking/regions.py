@@ -25,10 +25,10 @@ its pixels are filled in."""
 
 DEFAULT_USE = "fill"
 
-ALPHA = 0.7
-"""Share of the whole picture's vector that subtraction leaves (StyleAR, arXiv 2505.19874; its value is unpublished)."""
+ALPHAS = {"pool": 0.3, "subtract": 0.6, "fill": 0.3}
+"""Share of the whole picture's vector in that of a region, for each use; by `python -m benchmarks.regions --sweep`."""
 
-_VERSION = 1  # raise it with any change here that moves a vector
+_VERSION = 2  # raise it with any change here that moves a vector
 
 
 def region_encoder(encoder: Encoder, masker: Masker, region: Region, use: str | None = None) -> Encoder:
@@ -59,7 +59,7 @@ class RegionEncoder(Encoder):
         self.encoder, self.masker, self.region, self.use = encoder, masker, region, use
         self.name, self.dim, self.dtype = encoder.name, encoder.dim, encoder.dtype
         self.preprocess, self.part_size = encoder.preprocess, encoder.part_size
-        identity = (encoder.fingerprint, masker.fingerprint, use, ALPHA, _VERSION)
+        identity = (encoder.fingerprint, masker.fingerprint, use, ALPHAS[use], _VERSION)
         self.fingerprint = hashlib.sha256(repr(identity).encode()).hexdigest()
 
     def space(self, region: Region | None = None) -> Space:
@@ -109,21 +109,20 @@ class RegionEncoder(Encoder):
         return self._embed_found(pixels, masks.usable, resized(masks.values, self.preprocess.size, boxes))
 
     def embed_masked(self, pixels: np.ndarray, keep: np.ndarray) -> np.ndarray:
-        """Encodes what `keep` marks, by this encoder's use of a mask; see `Encoder.embed_masked`."""
-        if self.use == "fill":
-            return self.encoder.embed_pixels(fill_in(pixels, keep))
-        if self.use == "pool":
-            return self.encoder.embed_masked(pixels, keep)
-        return subtracted(self.encoder, pixels, keep)
+        """Encodes what `keep` marks and nothing of the rest; see `Encoder.embed_masked`."""
+        return (
+            self.encoder.embed_pixels(fill_in(pixels, keep))
+            if self.use == "fill"
+            else self.encoder.embed_masked(pixels, keep)
+        )
 
     def _embed_found(self, pixels: np.ndarray, usable: np.ndarray, subject: np.ndarray) -> np.ndarray:
         """Args: uint8 (N, S, S, 3), bool (N,), float (N, S, S) in [0, 1]."""
-        vectors = np.empty((len(pixels), self.dim), np.float32)
+        vectors = self.encoder.embed_pixels(pixels)
         if usable.any():
-            keep = subject if self.region == "subject" else 1 - subject
-            vectors[usable] = self.embed_masked(pixels[usable], keep[usable])
-        if not usable.all():
-            vectors[~usable] = self.encoder.embed_pixels(pixels[~usable])
+            keep = (subject if self.region == "subject" else 1 - subject)[usable]
+            alone = region_alone(self.encoder, pixels[usable], keep, vectors[usable], self.use)
+            vectors[usable] = mixed(vectors[usable], alone, ALPHAS[self.use])
         return vectors
 
     def _embed(self, pixels: np.ndarray) -> np.ndarray:
@@ -143,17 +142,38 @@ class RegionEncoder(Encoder):
         return self.encoder.licence
 
 
-def subtracted(encoder: Encoder, pixels: np.ndarray, keep: np.ndarray, alpha: float = ALPHA) -> np.ndarray:
-    """The whole picture's vector less that of what is left out: alpha F + (1 - alpha) (F - F_S), of unit length.
+def region_alone(encoder: Encoder, pixels: np.ndarray, keep: np.ndarray, whole: np.ndarray, use: str) -> np.ndarray:
+    """What a use of a mask makes of a region, before the whole picture has its share.
 
-    StyleAR (arXiv 2505.19874), "style-enhanced tokens", on pooled vectors instead of tokens.
+    "subtract" is F - F_S of StyleAR (arXiv 2505.19874, "style-enhanced tokens"), on vectors instead of tokens: F_S is
+    the vector of what is left out, cut out and laid on white.
 
     Args:
         pixels, keep: as for `Encoder.embed_masked`.
-        alpha: in [0, 1]; at 1 nothing is subtracted.
+        whole: float32 (N, D), the vectors F of the whole pictures.
+        use: one of `USES`.
+
+    Returns:
+        float32 (N, D); of unit length except for "subtract".
     """
-    whole = encoder.embed_pixels(pixels)
-    vectors = whole - (1 - alpha) * encoder.embed_pixels(fill_in(pixels, 1 - keep))
+    if use == "pool":
+        return encoder.embed_masked(pixels, keep)
+    if use == "fill":
+        return encoder.embed_pixels(fill_in(pixels, keep))
+    share = keep[..., None]
+    cut_out = (share * 255 + (1 - share) * pixels).round().astype(np.uint8)
+    difference: np.ndarray = whole - encoder.embed_pixels(cut_out)
+    return difference
+
+
+def mixed(whole: np.ndarray, alone: np.ndarray, alpha: float) -> np.ndarray:
+    """alpha F + (1 - alpha) R, of unit length; with R = F - F_S the formula of StyleAR (arXiv 2505.19874).
+
+    Args:
+        whole, alone: float32 (N, D), F and R; see `region_alone`.
+        alpha: share of the whole, in (0, 1].
+    """
+    vectors = alpha * whole + (1 - alpha) * alone
     unit: np.ndarray = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-6)
     return unit
 

@@ -1,0 +1,253 @@
+"""What the use of a mask does to retrieval: how often a subject is found in place of a style, and what that costs.
+
+    python -m benchmarks.regions                      # rendered pictures in families that nothing was trained on
+    python -m benchmarks.regions DIR                  # and pictures of DIR/train/*.parquet
+    python -m benchmarks.regions DIR --masker masker:v1
+    python -m benchmarks.regions DIR --sweep          # chooses alpha, on families of training
+
+Every picture is a query among all others of its set. "Leak" is the share of queries whose nearest neighbour shows their
+content in another style. Sets in which a subject, or a background, dominates:
+
+    pasted              the same subjects, as they are, on backgrounds in many styles; searched by background
+    framed              subjects in many styles on the same backgrounds; searched by subject
+    icons on textures   icons of `icon_sets` on pictures of `texture_shape_cue`; searched by background
+
+and sets in which there is nothing to be won: "drawn", subject and background in one style; `icon_sets` (the ground is
+white), `texture_shape_cue`, and other sets of DIR as they are, held-out styles alone.
+
+Sides: the whole picture; its vector less what a content embedding tells of it (StyleDecoupler, arXiv 2601.17697), which
+needs no mask; each use of a mask (`stylesearch.masking.regions`), with the true mask ("oracle") and that of a masker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+from PIL import Image
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.intervals import bootstrap, paired_bootstrap
+from benchmarks.ranking import LEAVE_ONE_OUT, Labels, rank
+from benchmarks.region_sets import RENDERED, KnownPictures, as_they_are, icons_on_textures, rendered
+from encoder_training.renderers import FAMILIES, HELD_OUT_FAMILIES
+from stylesearch.encoders import load_encoder
+from stylesearch.encoders.base import Encoder
+from stylesearch.masking import load_masker
+from stylesearch.masking.base import Masker, Masks
+from stylesearch.masking.regions import ALPHAS, DEFAULT_USE, USES, mixed, region_alone, resized
+
+SWEPT = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+_BATCH = 32
+_WIDTH = 140  # characters; tables are for files, too
+_CONTENT_CELLS, _ORIENTATIONS = 8, 8
+_CONTENT_DIRECTIONS = 32
+_AS_THEY_ARE = ("texture_shape_cue", "supagruen_artists", "aihorde_styles")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Of one side on one set: float64 (Q, 2), for each query whether it finds its style first, and whether it leaks."""
+
+    each: np.ndarray
+    styles: np.ndarray
+
+    def cells(self, whole: Outcome) -> list[str]:
+        """P@1 and leak with intervals, and how they differ from those of whole pictures."""
+        interval = bootstrap(self.each, self.styles)
+        change = paired_bootstrap(self.each, whole.each, self.styles)
+        cells = []
+        for metric in (0, 1):
+            mean, low, high = (100 * each[metric] for each in (interval.mean, interval.low, interval.high))
+            cells.append(f"{mean:.1f} ({low:.1f} to {high:.1f})")
+            if self is whole:
+                cells.append("")
+            else:
+                mean, low, high = (100 * each[metric] for each in (change.mean, change.low, change.high))
+                cells.append(f"{mean:+.1f} ({low:+.1f} to {high:+.1f})")
+        return cells
+
+
+def outcome(vectors: np.ndarray, pictures: KnownPictures) -> Outcome:
+    """Every picture is a query among all others; vectors float32 (N, D), rows of unit length."""
+    labels = Labels(pictures.styles, pictures.contents)
+    own = np.arange(len(vectors))
+    (ranking,) = rank(vectors, labels, vectors, labels, own_rows=own, protocols=[LEAVE_ONE_OUT], depth=1)
+    leaks = np.asarray(ranking.leaks)[ranking.queries]
+    each = np.stack([ranking.found[:, 0], leaks], 1).astype(np.float64)
+    return Outcome(each, pictures.styles[ranking.queries])
+
+
+def without_content(vectors: np.ndarray, contents: np.ndarray, directions: int = _CONTENT_DIRECTIONS) -> np.ndarray:
+    """Vectors less what contents tell of them: the residual of least squares over the whole set.
+
+    StyleDecoupler (arXiv 2601.17697) takes off the projection on a content embedding. Where the two embeddings have
+    axes of their own, it takes a linear map between them, which the pictures themselves give, without any label.
+
+    Args:
+        vectors: float32 (N, D), rows of unit length.
+        contents: float32 (N, C), embeddings of the same pictures that know little of style.
+        directions: principal directions of `contents` that are used, fewer than N.
+
+    Returns:
+        float32 (N, D), rows of unit length.
+    """
+    centred, told = vectors - vectors.mean(0), contents - contents.mean(0)
+    left, strengths, _ = np.linalg.svd(told, full_matrices=False)
+    basis = left[:, :directions][:, strengths[:directions] > 1e-6 * strengths[0]]
+    rest = vectors - basis @ (basis.T @ centred)
+    unit: np.ndarray = (rest / np.linalg.norm(rest, axis=1, keepdims=True)).astype(np.float32)
+    return unit
+
+
+def layouts(pixels: np.ndarray) -> np.ndarray:
+    """A content embedding without training: which way edges run, cell by cell (Dalal and Triggs 2005).
+
+    Args:
+        pixels: uint8 (N, S, S, 3).
+
+    Returns:
+        float32 (N, 512), rows of unit length.
+    """
+    side = 16 * _CONTENT_CELLS
+    found = []
+    for picture in pixels:
+        small = Image.fromarray(picture).convert("L").resize((side, side), Image.Resampling.BOX)
+        down, across = np.gradient(np.asarray(small, np.float32))
+        way = ((np.arctan2(down, across) % np.pi) / np.pi * _ORIENTATIONS).astype(int) % _ORIENTATIONS
+        steep = np.hypot(across, down)[..., None] * (way[..., None] == np.arange(_ORIENTATIONS))
+        cells = steep.reshape(_CONTENT_CELLS, 16, _CONTENT_CELLS, 16, _ORIENTATIONS).mean((1, 3))
+        cells /= (
+            np.linalg.norm(cells, axis=2, keepdims=True) + 1
+        )  # so that strong contrasts, which are style, level off
+        found.append(cells.reshape(-1))
+    rows = np.stack(found)
+    unit: np.ndarray = (rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-6)).astype(np.float32)
+    return unit
+
+
+class Regions:
+    """Vectors of one set: of whole pictures, and of a region by each use of a mask."""
+
+    def __init__(self, encoder: Encoder, pictures: KnownPictures, masks: Masks) -> None:
+        self._encoder, self._pictures, self.masks = encoder, pictures, masks
+        self._subject = resized(masks.values, encoder.preprocess.size)
+        self.whole = _batched(encoder.embed_pixels, pictures.pixels)
+
+    def alone(self, use: str) -> np.ndarray:
+        """See `region_alone`; pictures without a usable mask count as a whole."""
+        found = self.whole.copy()
+        keep = self._subject if self._pictures.region == "subject" else 1 - self._subject
+        rows = np.flatnonzero(self.masks.usable)
+        for start in range(0, len(rows), _BATCH):
+            some = rows[start : start + _BATCH]
+            found[some] = region_alone(self._encoder, self._pictures.pixels[some], keep[some], self.whole[some], use)
+        return found
+
+    def mixed(self, alone: np.ndarray, alpha: float) -> np.ndarray:
+        """See `stylesearch.masking.regions.mixed`."""
+        usable = self.masks.usable[:, None]
+        return np.where(usable, mixed(self.whole, alone, alpha), self.whole).astype(np.float32)
+
+
+def _batched(function: Callable[[np.ndarray], np.ndarray], pixels: np.ndarray) -> np.ndarray:
+    return np.concatenate([function(pixels[start : start + _BATCH]) for start in range(0, len(pixels), _BATCH)])
+
+
+def _found(masker: Masker, pictures: KnownPictures) -> Masks:
+    parts = [
+        masker.mask_batch([Image.fromarray(one) for one in pictures.pixels[start : start + _BATCH]])
+        for start in range(0, len(pictures.pixels), _BATCH)
+    ]
+    values, confidence = (np.concatenate([getattr(part, name) for part in parts]) for name in ("values", "confidence"))
+    return Masks(values, confidence)
+
+
+def _sets(data: Path | None, size: int, styles: int, contents: int, seed: int, sweep: bool) -> Iterator[KnownPictures]:
+    families = [name for name in FAMILIES if name not in HELD_OUT_FAMILIES] if sweep else HELD_OUT_FAMILIES
+    for kind in RENDERED:
+        yield rendered(kind, size, styles, contents, families, seed)
+    if data is not None:
+        yield icons_on_textures(data, size, contents, seed)
+        icons = as_they_are(data / "train" / "icon_sets.parquet", "background", size)
+        yield icons
+        yield replace(icons, region="subject")
+        if not sweep:
+            for name in _AS_THEY_ARE:
+                yield as_they_are(data / "train" / f"{name}.parquet", "background", size)
+
+
+def report(encoder: Encoder, pictures: KnownPictures, masks: dict[str, Masks], content: Encoder | None) -> Table:
+    """One row for each side."""
+    table = _table(f"{pictures.name}, by {pictures.region}", "side", "P@1", "change", "leak", "change", "masked")
+    whole: Outcome | None = None
+    for source, found in masks.items():
+        regions = Regions(encoder, pictures, found)
+        if whole is None:
+            whole = outcome(regions.whole, pictures)
+            table.add_row("whole", *whole.cells(whole), "")
+            contents = layouts(pictures.pixels) if content is None else _embedded(content, pictures.pixels)
+            projected = outcome(without_content(regions.whole, contents), pictures)
+            table.add_row("projection", *projected.cells(whole), "")
+        for use in USES:
+            result = outcome(regions.mixed(regions.alone(use), ALPHAS[use]), pictures)
+            name = f"{source}, {use} {ALPHAS[use]:g}" + (" (default)" if use == DEFAULT_USE else "")
+            table.add_row(name, *result.cells(whole), f"{found.usable.mean():.0%}")
+    return table
+
+
+def swept(encoder: Encoder, pictures: KnownPictures, masks: Masks) -> Table:
+    """P@1 and leak by use and alpha."""
+    regions = Regions(encoder, pictures, masks)
+    table = _table(f"{pictures.name}, by {pictures.region}: P@1 / leak", "alpha", *USES)
+    alone = {use: regions.alone(use) for use in USES}
+    for alpha in (*SWEPT, 1.0):
+        means = [100 * outcome(regions.mixed(alone[use], alpha), pictures).each.mean(0) for use in USES]
+        table.add_row("1 (whole)" if alpha == 1 else f"{alpha:g}", *(f"{hit:.1f} / {leak:.1f}" for hit, leak in means))
+    return table
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left")
+    for column in columns:
+        table.add_column(column, no_wrap=True)
+    return table
+
+
+def _embedded(content: Encoder, pixels: np.ndarray) -> np.ndarray:
+    return _batched(lambda some: content.embed_batch([Image.fromarray(one) for one in some]), pixels)
+
+
+def main(
+    data: Annotated[Path | None, typer.Argument(help="folder with train/*.parquet")] = None,
+    encoder: str = "compact:v1",
+    masker: Annotated[str | None, typer.Option(help="measured beside the true masks")] = None,
+    content: Annotated[str | None, typer.Option(help="encoder of contents for the projection, such as a DINO")] = None,
+    styles: int = 60,
+    contents: int = 8,
+    seed: int = 1,
+    sweep: Annotated[bool, typer.Option(help="show every alpha, with true masks alone")] = False,
+) -> None:
+    """Prints a table for each set."""
+    style_encoder = load_encoder(encoder)
+    content_encoder = None if content is None else load_encoder(content)
+    console = Console(width=_WIDTH, highlight=False)
+    console.print(f"{style_encoder.name}, {styles} rendered styles of {contents} contents, seed {seed}")
+    for pictures in _sets(data, style_encoder.preprocess.size, styles, contents, seed, sweep):
+        masks = {}
+        if pictures.subject is not None:
+            masks["oracle"] = Masks(pictures.subject, np.ones(len(pictures.pixels), np.float32))
+        if masker is not None and not sweep:
+            masks[masker] = _found(load_masker(masker), pictures)
+        if masks:
+            sweep_table = swept(style_encoder, pictures, masks["oracle"]) if sweep else None
+            console.print(sweep_table or report(style_encoder, pictures, masks, content_encoder))
+
+
+if __name__ == "__main__":
+    typer.run(main)
