@@ -161,9 +161,9 @@ def test_odds_count_a_token_as_if_it_were_there_that_often() -> None:
     generator = torch.Generator().manual_seed(0)
     query, key, value = (torch.randn(1, 1, 5, 8, generator=generator) for _ in range(3))
     bias = attention_bias(5, [(3, 2, 2.0)])
-    twice = [torch.cat([tensor, tensor[:, :, 3:]], dim=2) for tensor in (key, value)]
+    keys, values = (torch.cat([tensor, tensor[:, :, 3:]], dim=2) for tensor in (key, value))
     weighed = scaled_dot_product_attention(query, key, value, attn_mask=bias)
-    torch.testing.assert_close(weighed, scaled_dot_product_attention(query, *twice))
+    torch.testing.assert_close(weighed, scaled_dot_product_attention(query, keys, values))
     hidden = scaled_dot_product_attention(query, key, value, attn_mask=attention_bias(5, [(3, 2, 0.0)]))
     torch.testing.assert_close(hidden, scaled_dot_product_attention(query, key[:, :, :3], value[:, :, :3]))
     assert attention_bias(5, [(0, 2, 1.0), (3, 2, 1.0)]) is None

@@ -163,5 +163,5 @@ def _first_line(error: BaseException) -> str:
 def _hush() -> None:
     """What these libraries log and count on the terminal is said here, by progress and errors."""
     for logging in (diffusers_logging, transformers_logging):
-        logging.set_verbosity_error()
+        logging.set_verbosity(logging.CRITICAL)
         logging.disable_progress_bar()

@@ -21,12 +21,12 @@ class Placement:
 
     Attributes:
         mode: "resident": all of it on the device; "offload": the network at work is on the card, the others wait in
-            memory; "sequential": one layer at a time is on the card, which fits nearly any card and is slow.
+            memory; "layers": one layer at a time is on the card, which fits nearly any card and is slow.
         fp8: the transformer's weights are kept in float8 (e4m3) and widened layer by layer; half the memory, a little
             less exact.
     """
 
-    mode: Literal["resident", "offload", "sequential"]
+    mode: Literal["resident", "offload", "layers"]
     fp8: bool = False
 
 
@@ -47,7 +47,7 @@ def choose_placement(sizes: Mapping[str, int], free: int | None) -> Placement:
         return Placement("offload")
     if max(shrunk.values()) <= room:
         return Placement("offload", fp8=True)
-    return Placement("sequential")
+    return Placement("layers")
 
 
 def network_sizes(pipeline: DiffusionPipeline) -> dict[str, int]:
@@ -72,4 +72,4 @@ def place(pipeline: DiffusionPipeline, placement: Placement, device: torch.devic
     elif placement.mode == "offload":
         pipeline.enable_model_cpu_offload(device=device)
     else:
-        pipeline.enable_sequential_cpu_offload(device=device)
+        pipeline.enable_group_offload(onload_device=device, offload_type="leaf_level")

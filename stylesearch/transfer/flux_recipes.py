@@ -44,7 +44,7 @@ class Recipe(ABC):
             )
         self.folder = folder
         self.pipe = self.pipeline_class.from_pretrained(
-            folder, dtype=dtype, local_files_only=True, use_safetensors=True
+            str(folder), dtype=dtype, local_files_only=True, use_safetensors=True
         )
         # Of pictures above the size that the VAE was trained on (1024 pixels); smaller ones come out as without.
         self.pipe.vae.enable_tiling()
@@ -119,8 +119,9 @@ class Redux(Recipe):
 
     def __init__(self, folder: Path, dtype: torch.dtype) -> None:
         super().__init__(folder, dtype)
+        _needed(folder / "redux" / "model_index.json", "FLUX.1-Redux-dev")
         self.prior = FluxPriorReduxPipeline.from_pretrained(
-            folder / "redux", dtype=dtype, local_files_only=True, use_safetensors=True
+            str(folder / "redux"), dtype=dtype, local_files_only=True, use_safetensors=True
         )
         self.pipelines.append(self.prior)
         self.added["redux"] = sorted((folder / "redux").rglob("*.safetensors"))
@@ -167,10 +168,11 @@ class IPAdapter(Recipe):
     def __init__(self, folder: Path, dtype: torch.dtype) -> None:
         super().__init__(folder, dtype)
         file, encoder = self._only_file("ip-adapter"), folder / "ip-adapter" / "image_encoder"
+        _needed(encoder / "config.json", "the CLIP image encoder that the adapter was trained with")
         self.pipe.load_ip_adapter(
-            file.parent,
+            str(file.parent),
             weight_name=file.name,
-            image_encoder_pretrained_model_name_or_path=encoder,
+            image_encoder_pretrained_model_name_or_path=str(encoder),
             image_encoder_dtype=dtype,
             local_files_only=True,
         )
@@ -241,6 +243,12 @@ RECIPES: dict[str, type[Recipe]] = {
     "lora": PlainLora,
     "klein": Klein,
 }
+
+
+def _needed(path: Path, what: str) -> None:
+    """Looked for here, because diffusers takes a folder that is not there for a name on a hub."""
+    if not path.is_file():
+        raise TransferError(f"There is no '{path}'. Put {what} into '{path.parent}'.")
 
 
 def _read_index(folder: Path) -> str:
