@@ -62,7 +62,8 @@ def test_a_picture_is_made_and_its_progress_told(server):
     assert [step.done for step in told] == sorted(step.done for step in told)
     assert {step.done for step in told} == {0, 25, 50, 75, 100} and {step.total for step in told} == {100}
     assert "Running 'MegaStyleSampler'" in {step.what for step in told}
-    (name, data), (nodes,) = *server.uploads.items(), server.prompts
+    ((name, data),) = server.uploads.items()
+    (nodes,) = server.prompts
     assert Image.open(io.BytesIO(data)).getpixel((3, 3)) == (200, 30, 40)
     by_class = {node["class_type"]: node["inputs"] for node in nodes.values()}
     assert by_class["LoadImage"]["image"] == f"stylesearch/{name}"

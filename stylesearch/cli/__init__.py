@@ -14,6 +14,7 @@ import warnings
 from stylesearch.cli import (  # each adds its commands to the app
     atlas,  # noqa: F401
     bench,  # noqa: F401
+    bench_transfer,  # noqa: F401
     boards,  # noqa: F401
     catalogue,  # noqa: F401
     collection,  # noqa: F401

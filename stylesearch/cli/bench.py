@@ -120,7 +120,7 @@ def retrieval(
     )
     earlier = read_baseline(baseline) if baseline else None
     require_matplotlib()
-    with _bars(hidden=as_json) as tell, _told_how_to_go_on():
+    with bars(hidden=as_json) as tell, told_how_to_go_on():
         found = run(config, tell, check=lambda names: check_sets(floors, names))
         verdicts = judge(found.result, floors)
         comparison = compare(found.result, found.measured, earlier, seed=seed) if earlier else None
@@ -188,7 +188,7 @@ def speed(
 
 
 @contextmanager
-def _bars(*, hidden: bool) -> Iterator[Callable[[str, int, int], None]]:
+def bars(*, hidden: bool) -> Iterator[Callable[[str, int, int], None]]:
     """A bar for each step of a run; yields what `run` takes as its progress."""
     from stylesearch.cli.progress import progress_bar
 
@@ -205,11 +205,12 @@ def _bars(*, hidden: bool) -> Iterator[Callable[[str, int, int], None]]:
 
 
 @contextmanager
-def _told_how_to_go_on() -> Iterator[None]:
+def told_how_to_go_on() -> Iterator[None]:
+    """Says, where somebody interrupts, that nothing is lost."""
     try:
         yield
     except KeyboardInterrupt:
-        typer.echo("Interrupted; what was encoded is kept. Run the same command again to go on.", err=True)
+        typer.echo("Interrupted; what was done is kept. Run the same command again to go on.", err=True)
         raise typer.Exit(FAILED) from None
 
 
