@@ -17,11 +17,13 @@ class Model(NamedTuple):
         name: what its publisher calls it, or the name of its file.
         sha256: hexadecimal digest of its weights; None where it was not known.
         licence: its terms; None where they were not known.
+        trained: whether it has learnt from pictures.
     """
 
     name: str
     sha256: str | None
     licence: str | None
+    trained: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,7 @@ class Lineage:
     Attributes:
         made_at: in UTC.
         backend: its name, as `stylesearch.transfer.load_backend` takes it.
-        models: that took part; empty where no trained model did.
+        models: that took part.
         licence: the terms of the backend, a sentence.
         commercial: whether they allow commercial use of what it makes; None: it depends.
         prompt: what was to be shown; may be empty.
@@ -96,6 +98,11 @@ class Lineage:
     references: tuple[Ingredient, ...]
     content: Ingredient | None = None
     fidelity: Fidelity | None = None
+
+    @property
+    def trained(self) -> bool:
+        """Whether a trained model took part."""
+        return any(model.trained for model in self.models)
 
     def as_record(self) -> dict[str, Any]:
         """The JSON form."""

@@ -80,6 +80,8 @@ class Settings:
         index_memory: bytes that the vector index may take beside vectors mapped from its file, which decides how
             closely it packs them (`STYLESEARCH_INDEX_MEMORY`); by default a quarter of the machine's.
         qdrant_api_key: of a Qdrant server (`STYLESEARCH_QDRANT_API_KEY`); "": none.
+        transfer_backends: names of what the page offers to make pictures with, beside the default
+            (`STYLESEARCH_TRANSFER_BACKENDS`, separated by commas).
     """
 
     library: Path
@@ -89,11 +91,13 @@ class Settings:
     tile_bytes: int = 4_000_000_000  # a few hundred pictures
     index_memory: int = 1 << 32
     qdrant_api_key: str = field(default="", repr=False)
+    transfer_backends: tuple[str, ...] = ()
 
     @classmethod
     def from_environment(cls) -> Settings:
         """Raises UsageError where a variable holds no valid value."""
         default = Limits()
+        backends = os.environ.get("STYLESEARCH_TRANSFER_BACKENDS", "")
         return cls(
             library=Path(os.environ.get("STYLESEARCH_LIBRARY", "stylesearch-library")),
             workers=_positive("STYLESEARCH_WORKERS", _usable_cores()),
@@ -105,6 +109,7 @@ class Settings:
             tile_bytes=_positive("STYLESEARCH_MAX_TILE_BYTES", cls.tile_bytes),
             index_memory=_positive("STYLESEARCH_INDEX_MEMORY", _memory() // 4),
             qdrant_api_key=os.environ.get("STYLESEARCH_QDRANT_API_KEY", ""),
+            transfer_backends=tuple(filter(None, map(str.strip, backends.split(",")))),
         )
 
 

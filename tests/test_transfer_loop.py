@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from studio import draw, draw_studio
-from transferring import FakeBackend
+from transferring import MODEL, FakeBackend
 
 from indexer.run import index
 from stylesearch import Library, Query, TransferCancelled, TransferError, UsageError
@@ -160,7 +161,7 @@ def test_the_file_says_of_itself_how_it_was_made(library: Library) -> None:
 
 
 def test_what_no_trained_model_made_does_not_say_so(library: Library) -> None:
-    (made,) = make(library, Input(ids(library)["riso/ring"]), backend=FakeBackend(models=()))
+    (made,) = make(library, Input(ids(library)["riso/ring"]), backend=FakeBackend((replace(MODEL, trained=False),)))
     said = read_metadata(Path(made.asset.paths[0]).read_bytes(), "PNG")
     assert (said.source_type, said.generated, dict(said.generation)) == ("algorithmicMedia", False, {})
     assert library.browse(10, generated=True) == []

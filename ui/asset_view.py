@@ -22,6 +22,8 @@ from ui.facts import facts, generation
 from ui.gallery import tile
 from ui.heat import why_of
 from ui.opened import library
+from ui.order import open_transfer
+from ui.origins import descendants, origin
 from ui.painted import box_around
 from ui.pictures import picture_url, thumbnail_url
 from ui.regions import WORDS, region_of, space_of, subject_of
@@ -60,6 +62,8 @@ def show() -> None:
         data={
             **_picture(opened, asset),
             **_known(opened, details),
+            "origin": origin(opened, opened.lineage(asset.id)),
+            "descendants": descendants(opened, asset.id),
             "references": references,
             "reference": None if reference is None else _compared(opened, reference, references[0]["name"]),
             "why": None if reference is None else _explained().get(_pair(asset.id, reference)),
@@ -78,6 +82,8 @@ def _do_what_was_asked(search: state.Search) -> None:
     match state.asked():
         case ("board", ids):
             choose_board(ids)
+        case ("transfer", (asset_id,)):
+            open_transfer([Chosen(asset_id)])
         case ("like" | "less" as side, (asset_id,)):
             state.open_page("search", search.with_reference(asset_id, less=side == "less").to_address())
         case ("back", _):
@@ -170,7 +176,7 @@ def _on_asset(event: Any) -> None:
         return
     asset_id = details.asset.id
     match event:
-        case {"do": "like" | "less" | "board" | "back" as what}:
+        case {"do": "like" | "less" | "board" | "transfer" | "back" as what}:
             state.ask(what, [asset_id])
         case {"do": "open", "id": int(other)}:  # a neighbour, to be compared with what it is a neighbour of
             st.query_params.update({ID: str(other), AGAINST: str(asset_id)})

@@ -15,9 +15,11 @@ from stylesearch.query import COUNTER_WEIGHT, Query
 from ui import state
 from ui.atlas_routes import points_url
 from ui.boards_view import choose_board
+from ui.chosen import Chosen
 from ui.component import component, on_event
 from ui.drawing import drawing
 from ui.opened import library
+from ui.order import open_transfer
 from ui.pictures import thumbnail_url
 from ui.wording import count, how_to_add, verbatim
 
@@ -54,8 +56,10 @@ def _do_what_was_asked(atlas: Atlas | None, search: state.Search) -> None:
             choose_board(ids)
         case ("open", (asset_id,)):
             state.open_page("asset", {"id": str(asset_id), **search.to_address()})
-        case ("like", ids) if atlas is not None:
+        case ("like" | "transfer" as what, ids) if atlas is not None:
             typical = atlas.typical(np.array(ids), _REFERENCES)
+            if what == "transfer":
+                open_transfer([Chosen(one) for one in typical])
             state.open_page("search", state.Search().with_references(typical).to_address())
 
 
@@ -158,7 +162,7 @@ def _families(opened: Library, atlas: Atlas) -> tuple[list[dict[str, Any]], list
 
 def _on_act(event: Any) -> None:
     match event:
-        case {"do": "open" | "board" | "like" as what, "ids": [*ids]} if _are_ids(ids):
+        case {"do": "open" | "board" | "like" | "transfer" as what, "ids": [*ids]} if _are_ids(ids):
             state.ask(what, ids)
 
 

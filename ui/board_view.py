@@ -17,6 +17,7 @@ from ui.chosen import MOST_REFERENCES, Chosen
 from ui.component import component, on_event
 from ui.downloads import download_url
 from ui.opened import library
+from ui.order import open_transfer
 from ui.pictures import picture_url, thumbnail_url
 from ui.wording import count
 
@@ -90,6 +91,8 @@ def _do_what_was_asked(board: Board) -> None:
             state.open_page("asset", {"id": str(asset_id)})
         case ("find", _):
             state.open_page("search", {})
+        case ("transfer", ids):
+            open_transfer(board_search(board, ids).like)
         case ("search", ids):
             state.open_page("search", board_search(board, ids).to_address())
 
@@ -136,9 +139,9 @@ def _on_board(event: Any) -> None:
                 st.query_params.clear()
             case {"do": "all"}:
                 st.query_params.clear()
-            case {"do": "open" | "search" as what, "ids": [*ids]} if _are_ids(ids):
+            case {"do": "open" | "search" | "transfer" as what, "ids": [*ids]} if _are_ids(ids):
                 state.ask(what, ids)
-            case {"do": "search" | "find" as what}:
+            case {"do": "search" | "transfer" | "find" as what}:
                 state.ask(what, ())
     except UsageError as exc:
         state.notify(str(exc))

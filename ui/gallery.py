@@ -54,9 +54,9 @@ def show_gallery(
         tiles: see `tile`. Those that the browser was sent for the same heading and groups before may be left out.
         heading: what these pictures are.
         more: whether there are more pictures to load.
-        act: called when a visitor asks for something, with {"do": "like" | "less" | "board" | "open", "ids": [int]},
-            {"do": "sure", "value": float}, {"do": "calibrate"}, {"do": "more"}, or {"do": "again"} where the browser
-            lacks tiles that were left out.
+        act: called when a visitor asks for something, with {"do": "like" | "less" | "board" | "transfer" | "open",
+            "ids": [int]}, {"do": "sure", "value": float}, {"do": "calibrate"}, {"do": "more"}, or {"do": "again"}
+            where the browser lacks tiles that were left out.
         groups: asset ids of the pictures to show in their order; those after the first of a group are folded under it.
             None: all tiles, each on its own.
         sure: the least score of what is shown, one of `state.SURENESS`; None: nobody can say.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from ui import asset_view, atlas_view, boards_view, library_view, search_view
+from ui import asset_view, atlas_view, boards_view, library_view, search_view, transfer_view
 from ui.component import ASSETS
 from ui.first_run import show_sample_progress
 from ui.sign_in import require_sign_in
@@ -19,6 +19,7 @@ chosen = st.navigation(
         st.Page(asset_view.show, title="Picture", url_path="asset", visibility="hidden"),
         st.Page(atlas_view.show, title="Atlas", url_path="atlas"),
         st.Page(boards_view.show, title="Boards", url_path="boards"),
+        st.Page(transfer_view.show, title="Transfer", url_path="transfer"),
         st.Page(library_view.show, title="Library", url_path="library"),
     ],
     position="top",

@@ -19,6 +19,7 @@ from ui.filters import query_filters, show_filters, without_filters
 from ui.first_run import show_first_run
 from ui.gallery import show_gallery, tile
 from ui.opened import library
+from ui.order import open_transfer
 from ui.regions import WORDS, region_of, space_of
 from ui.tray import chips, show_tray, take_tray_event
 from ui.wording import count, how_to_add, verbatim
@@ -47,6 +48,9 @@ def _do_what_was_asked() -> None:
     match state.asked():
         case ("board", ids):
             choose_board(ids)
+        case ("transfer", ids):
+            search = state.current()
+            open_transfer([search.reference(one) or Chosen(one) for one in ids])
         case ("open", (asset_id,)):
             state.open_page("asset", {"id": str(asset_id), **state.current().to_address()})
         case ("calibrate", _):
@@ -188,7 +192,7 @@ def _on_gallery(event: Any) -> None:
     match event:
         case {"do": "like" | "less" as side, "ids": [*ids]} if _are_ids(ids):
             state.go_to(search.with_references(ids, less=side == "less"))
-        case {"do": "open" | "board" as what, "ids": [*ids]} if _are_ids(ids):
+        case {"do": "open" | "board" | "transfer" as what, "ids": [*ids]} if _are_ids(ids):
             state.ask(what, ids)
         case {"do": "sure", "value": int() | float() as least} if least in state.SURENESS:
             state.go_to(replace(search, sure=float(least)))

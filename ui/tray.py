@@ -93,7 +93,7 @@ def take_tray_event(event: Any) -> None:
     search = state.current()
     match event:
         case {"do": "add", "files": [*files]}:
-            search = search.with_references(list(filter(None, map(_take_file, files[:MOST_REFERENCES]))))
+            search = search.with_references(list(filter(None, map(take_file, files[:MOST_REFERENCES]))))
         case {"do": "pick", "ids": [*ids], "less": bool(less)}:
             known = library().assets([asset_id for asset_id in ids if type(asset_id) is int])
             if len(known) < len(ids):
@@ -119,7 +119,7 @@ def take_tray_event(event: Any) -> None:
     state.go_to(search)
 
 
-def _take_file(file: Any) -> Key | None:
+def take_file(file: Any) -> Key | None:
     """Makes a dropped file a reference; leaves a notice where it cannot be one."""
     match file:
         case {"name": str(name), "data": str(data_url)}:

@@ -96,8 +96,9 @@ def _own(manifest: dict[str, Any]) -> Parameters:
     assertions = manifest.get("assertions")
     for assertion in assertions if isinstance(assertions, list) else ():
         match assertion:
-            case {"label": label, "data": {"models": [{"name": str(model)}, *_]} as said} if label == OWN_ASSERTION:
-                return _named("StyleSearch", {**said, "model": model})
+            case {"label": label, "data": {"models": [*models]} as said} if label == OWN_ASSERTION:
+                trained = [one for one in models if isinstance(one, dict) and one.get("trained") is True]
+                return _named("StyleSearch", {**said, "model": trained[0].get("name")}) if trained else {}
     return {}
 
 

@@ -101,11 +101,14 @@ class ModelUsed:
         name: what its publisher calls it, or the name of its file.
         sha256: hexadecimal digest of its weights; None where it is not known here, as on a server.
         licence: its terms; None where they are not known.
+        trained: whether it has learnt from pictures; False for a method that computes and has learnt nothing. Pictures
+            say of themselves whether a trained model made them.
     """
 
     name: str
     sha256: str | None
     licence: str | None
+    trained: bool = True
 
 
 @dataclass(frozen=True)

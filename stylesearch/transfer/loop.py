@@ -192,7 +192,7 @@ def _lineage(
     return Lineage(
         made_at=datetime.now(UTC),
         backend=backend.name,
-        models=tuple(Model(used.name, used.sha256, used.licence) for used in result.models),
+        models=tuple(Model(used.name, used.sha256, used.licence, used.trained) for used in result.models),
         licence=backend.licence.text,
         commercial=backend.licence.commercial,
         prompt=request.prompt,

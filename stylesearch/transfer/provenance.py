@@ -80,7 +80,7 @@ def _ingredient(number: int, ingredient: Ingredient) -> dict[str, str]:
 
 def _metadata(lineage: Lineage) -> Metadata:
     generation: dict[str, str | int | float] = {}
-    if lineage.models:
+    if lineage.trained:
         generation["tool"] = ", ".join(model.name for model in lineage.models)
         if lineage.prompt:
             generation["prompt"] = lineage.prompt
@@ -94,7 +94,7 @@ def _metadata(lineage: Lineage) -> Metadata:
 
 
 def _source_type(lineage: Lineage) -> str:
-    return TRAINED if lineage.models else UNTRAINED
+    return TRAINED if lineage.trained else UNTRAINED
 
 
 def _software() -> str:

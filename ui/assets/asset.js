@@ -50,6 +50,7 @@ class AssetView {
     this.drawWhy(data);
     this.drawSubject(data.subject);
     this.find(".neighbours h3").textContent = data.region ? `${data.region[0].toUpperCase()}${data.region.slice(1)}s closest in style` : "Closest in style";
+    this.drawOrigin(data);
     this.find(".neighbours").hidden = !data.neighbours.length;
     this.fill(".neighbours ul", data.neighbours, neighbour);
     this.picture.show(data);
@@ -58,7 +59,7 @@ class AssetView {
   drawKnown({ palette, facts, generation, tags, places, morePlaces }) {
     this.find(".colours").hidden = !palette.length;
     this.fill(".palette", palette, swatch);
-    this.fill(".facts", facts, row);
+    this.fill(".about .facts", facts, row);
     this.find(".made").hidden = !generation.length;
     this.fill(".generation", generation, row);
     this.fill(".tags", tags, tag);
@@ -75,6 +76,15 @@ class AssetView {
     this.find(".note").textContent = subject?.note ?? "";
     for (const button of this.find(".show").children) button.ariaPressed = String(button.dataset.only === this.only);
     this.picture.setVeil(subject?.image && this.only ? { image: subject.image, only: this.only } : null);
+  }
+
+  // What it was made from, and what was made from it.
+  drawOrigin({ origin, descendants }) {
+    this.find(".origin").hidden = !origin;
+    this.fill(".ingredients", origin?.ingredients ?? [], ingredient);
+    this.fill(".origin .facts", origin?.facts ?? [], row);
+    this.find(".descendants").hidden = !descendants.length;
+    this.fill(".descendants ul", descendants, neighbour);
   }
 
   drawWhy({ id, reference, references, why, region }) {
@@ -221,6 +231,20 @@ function chip({ key, name, image }, current) {
   button.dataset.key = key;
   const item = make("li");
   item.append(button);
+  return item;
+}
+
+function ingredient({ id, name, thumbnail, role, note }) {
+  const item = make("li");
+  const words = make("span", `${name}${role === "shows" ? ", what it shows" : ""}`);
+  words.append(make("small", note));
+  if (id === null) item.append(words);
+  else {
+    const button = Object.assign(make("button"), { type: "button", title: name });
+    button.dataset.id = id;
+    button.append(Object.assign(new Image(), { src: thumbnail, alt: "" }), words);
+    item.append(button);
+  }
   return item;
 }
 

@@ -71,7 +71,7 @@ class CloserLook {
   }
 }
 
-const SHORTCUTS = { m: "like", l: "less", b: "board", o: "open" };
+const SHORTCUTS = { m: "like", l: "less", b: "board", t: "transfer", o: "open" };
 
 function answer(event, keys) {
   const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
