@@ -103,7 +103,7 @@ def test_results_name_their_models(kind: str, loaded: Loader, folder_of: Folders
 
 
 def test_in_bfloat16_too(folder_of: Folders) -> None:
-    with closing(FluxBackend("mega", folder_of("mega"), "bfloat16")) as backend:
+    with closing(tiny_flux.open_backend("mega", folder_of("mega"), "bfloat16")) as backend:
         assert np.asarray(backend.run(request_for("mega"))[0].picture).std() > 1
 
 
@@ -221,7 +221,7 @@ def test_where_weights_wait_changes_no_picture(
     kind: str, mode: Literal["offload", "layers"], folder_of: Folders
 ) -> None:
     asked = request_for(kind)
-    with closing(FluxBackend(kind, folder_of(kind), "float32")) as backend:
+    with closing(tiny_flux.open_backend(kind, folder_of(kind))) as backend:
         resident = backend.run(asked)[0].picture
         for pipeline in backend._recipe.pipelines:
             place(pipeline, Placement(mode), torch.device("cpu"))
@@ -230,7 +230,7 @@ def test_where_weights_wait_changes_no_picture(
 
 def test_weights_in_float8_take_less_and_draw_nearly_the_same(folder_of: Folders) -> None:
     asked = request_for("mega", strength=0.8)
-    with closing(FluxBackend("mega", folder_of("mega"), "bfloat16")) as backend:
+    with closing(tiny_flux.open_backend("mega", folder_of("mega"), "bfloat16")) as backend:
         pipe, exact = backend._recipe.pipe, backend.run(asked)[0].picture
         before = network_sizes(pipe)["transformer"]
         place(pipe, Placement("resident", fp8=True), torch.device("cpu"))

@@ -36,7 +36,7 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> Loader:
         "kontext": tiny_flux.save_flux(tmp_path_factory.mktemp("kontext"), FluxKontextPipeline),
         "klein": tiny_flux.save_klein(tmp_path_factory.mktemp("klein")),
     }
-    return cache(lambda kind: FluxBackend(kind, folders.get(kind, flux), "float32"))
+    return cache(lambda kind: tiny_flux.open_backend(kind, folders.get(kind, flux)))
 
 
 def picture(number: int = 0, width: int = 80, height: int = 80) -> Image.Image:

@@ -36,6 +36,10 @@ from transformers import (
     T5Tokenizer,
 )
 
+from stylesearch.transfer.flux import KINDS
+from stylesearch.transfer.flux_backend import FluxBackend
+from stylesearch.transfer.flux_recipes import RECIPES
+
 WIDTH = 32  # of the transformer: 2 heads of 16
 TEXT, POOLED, VISION = 24, 16, 20
 LETTERS = "abcdefghijklmnopqrstuvwxyz ,.'"
@@ -93,6 +97,11 @@ def save_all(folder: Path) -> Path:
         (folder / kind).mkdir()
         save_file(lora_state(transformer()), folder / kind / "style.safetensors")
     return folder
+
+
+def open_backend(kind: str, folder: Path, dtype: str = "float32") -> FluxBackend:
+    """The backend of a kind in a dtype that is the same on every machine."""
+    return FluxBackend(f"flux:{kind}@{folder}", KINDS[kind], RECIPES[kind], folder, dtype)
 
 
 def save_redux(folder: Path) -> Path:

@@ -15,7 +15,7 @@ from stylesearch.transfer import BackendInfo
 from stylesearch.transfer.base import Capabilities, LicenceNote, TransferBackend
 
 _PACKAGES = ("diffusers", "transformers", "peft", "accelerate")
-_DEV = (
+DEV_LICENCE = (
     "FLUX.1 [dev] Non-Commercial License: not for commercial work without a licence from Black Forest Labs (of the "
     "pictures themselves speaks its section 2d)"
 )
@@ -42,31 +42,31 @@ KINDS = {
         "MegaStyle-FLUX: what the prompt says, in the style of one picture.",
         "FLUX.1-dev and, in 'mega', MegaStyle's LoRA (.safetensors)",
         Capabilities(references=1, content=False, text=True, weights=False, needs_text=True),
-        LicenceNote(f"MegaStyle: for research and education only. {_DEV}.", commercial=False),
+        LicenceNote(f"MegaStyle: for research and education only. {DEV_LICENCE}.", commercial=False),
     ),
     "redux": Kind(
         "FLUX.1 Redux: variations on several pictures, steered by a prompt.",
         "FLUX.1-dev and, in 'redux', FLUX.1-Redux-dev",
         Capabilities(references=4, content=False, text=True, weights=True),
-        LicenceNote(f"{_DEV}.", commercial=False),
+        LicenceNote(f"{DEV_LICENCE}.", commercial=False),
     ),
     "kontext": Kind(
         "FLUX.1 Kontext: redraws a content image in the style of others.",
         "FLUX.1-Kontext-dev",
         Capabilities(references=3, content=True, text=True, weights=True),
-        LicenceNote(f"{_DEV}.", commercial=False),
+        LicenceNote(f"{DEV_LICENCE}.", commercial=False),
     ),
     "ip-adapter": Kind(
         "IP-Adapter for FLUX.1: what the prompt says, drawn towards pictures.",
         "FLUX.1-dev and, in 'ip-adapter', an IP-Adapter (.safetensors) and its CLIP in 'ip-adapter/image_encoder'",
         Capabilities(references=4, content=False, text=True, weights=True),
-        LicenceNote(f"{_DEV}; the adapter's own licence besides.", commercial=False),
+        LicenceNote(f"{DEV_LICENCE}; the adapter's own licence besides.", commercial=False),
     ),
     "lora": Kind(
         "FLUX.1 with a LoRA of one style: what the prompt says, in that style.",
         "FLUX.1-dev and, in 'lora', a LoRA (.safetensors)",
         Capabilities(references=0, content=False, text=True, weights=False, needs_text=True),
-        LicenceNote(f"{_DEV}; the LoRA's own licence besides.", commercial=False),
+        LicenceNote(f"{DEV_LICENCE}; the LoRA's own licence besides.", commercial=False),
     ),
     "klein": Kind(
         "FLUX.2 [klein]: redraws a content image, or what the prompt says, in the style of pictures; few steps.",
@@ -90,31 +90,42 @@ def load(rest: str) -> TransferBackend:
         raise UsageError(
             f"There is no backend 'flux:{rest}'. Write flux:KIND@FOLDER; a kind is one of: {', '.join(KINDS)}."
         )
-    path = Path(folder).expanduser().absolute()
-    if not (path / "model_index.json").is_file():
-        raise UsageError(
-            f"There is no model in diffusers' layout at '{path}' (it has no model_index.json). "
-            f"'flux:{kind}' needs a folder with {KINDS[kind].layout}."
-        )
-    for package in _PACKAGES:
-        if find_spec(package) is None:
-            raise _missing(package)
+    path = model_folder(f"flux:{kind}", KINDS[kind], folder)
     from stylesearch.transfer.flux_backend import FluxBackend
+    from stylesearch.transfer.flux_recipes import RECIPES
 
-    return FluxBackend(kind, path)
+    return FluxBackend(f"flux:{kind}@{path}", KINDS[kind], RECIPES[kind], path)
 
 
 def describe() -> list[BackendInfo]:
     """One entry for each kind."""
-    absent = next((package for package in _PACKAGES if find_spec(package) is None), None)
-    missing = "" if absent is None else str(_missing(absent))
-    return [
-        BackendInfo(
-            f"flux:{name}@FOLDER", f"{kind.what} FOLDER: {kind.layout}.", kind.capabilities, kind.licence, missing
+    return [info_of(f"flux:{name}", kind) for name, kind in KINDS.items()]
+
+
+def info_of(name: str, kind: Kind) -> BackendInfo:
+    """How a kind is offered; `name` is what stands before "@FOLDER"."""
+    what = f"{kind.what} FOLDER: {kind.layout}."
+    return BackendInfo(f"{name}@FOLDER", what, kind.capabilities, kind.licence, str(_missing_package() or ""))
+
+
+def model_folder(name: str, kind: Kind, folder: str) -> Path:
+    """The absolute path of a folder that holds a model, where what runs it is installed too.
+
+    Raises:
+        UsageError: there is no model.
+        MissingDependencyError: diffusers, or what it needs, is not installed.
+    """
+    path = Path(folder).expanduser().absolute()
+    if not (path / "model_index.json").is_file():
+        raise UsageError(
+            f"There is no model in diffusers' layout at '{path}' (it has no model_index.json). "
+            f"'{name}' needs a folder with {kind.layout}."
         )
-        for name, kind in KINDS.items()
-    ]
+    if (missing := _missing_package()) is not None:
+        raise missing
+    return path
 
 
-def _missing(package: str) -> MissingDependencyError:
-    return MissingDependencyError(package, "flux", "for style transfer with FLUX")
+def _missing_package() -> MissingDependencyError | None:
+    absent = next((package for package in _PACKAGES if find_spec(package) is None), None)
+    return None if absent is None else MissingDependencyError(absent, "flux", "for style transfer with FLUX")

@@ -25,9 +25,9 @@ from stylesearch.transfer.base import (
     TransferRequest,
     TransferResult,
 )
-from stylesearch.transfer.flux import KINDS
+from stylesearch.transfer.flux import Kind
 from stylesearch.transfer.flux_memory import choose_placement, network_sizes, place
-from stylesearch.transfer.flux_recipes import RECIPES
+from stylesearch.transfer.flux_recipes import Recipe
 from stylesearch.transfer.weight_digests import weights_sha256
 
 if TYPE_CHECKING:
@@ -38,7 +38,9 @@ class FluxBackend(TransferBackend):
     """One kind of FLUX transfer, loaded from a folder.
 
     Args:
-        kind: one of `flux.KINDS`.
+        name: see `TransferBackend`.
+        kind: what it takes and what must lie in its folder.
+        recipe: what it loads.
         folder: the model in diffusers' layout, and in a subfolder what the kind adds.
         dtype: "float32" or "bfloat16"; None: what this machine does best.
 
@@ -46,13 +48,12 @@ class FluxBackend(TransferBackend):
         TransferError: what lies in the folder is not what the kind needs, is damaged, or does not fit into memory.
     """
 
-    def __init__(self, kind: str, folder: Path, dtype: str | None = None) -> None:
-        self.name = f"flux:{kind}@{folder}"
-        self.capabilities, self.licence = KINDS[kind].capabilities, KINDS[kind].licence
+    def __init__(self, name: str, kind: Kind, recipe: type[Recipe], folder: Path, dtype: str | None = None) -> None:
+        self.name, self.capabilities, self.licence = name, kind.capabilities, kind.licence
         device, torch_dtype = device_and_dtype(dtype)
         _hush()
-        with _loading(f"'{self.name}' cannot be loaded", f"It needs a folder with {KINDS[kind].layout}."):
-            self._recipe = RECIPES[kind](folder, torch_dtype)
+        with _loading(f"'{self.name}' cannot be loaded", f"It needs a folder with {kind.layout}."):
+            self._recipe = recipe(folder, torch_dtype)
             self._models = self._models_of(folder)
         free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else None
         self.placement = choose_placement(network_sizes(self._recipe.pipe), free)
