@@ -107,9 +107,12 @@ def icons_on_textures(data: Path, size: int, contents: int, seed: int) -> KnownP
     return KnownPictures("icons on textures", "background", np.stack(pixels), np.stack(masks), np.array(names), shown)
 
 
-def as_they_are(path: Path, region: Region, size: int) -> KnownPictures:
-    """The held-out styles of a set; of icons on white the subject is known."""
+def as_they_are(path: Path, region: Region, size: int, per_style: int, seed: int) -> KnownPictures:
+    """Up to `per_style` pictures of each held-out style of a set; of icons on white the subject is known."""
     pictures = read_parquet(path).split()[1]
+    styles, random = np.array(pictures.styles), np.random.default_rng(seed)
+    of_each = [random.permutation(np.flatnonzero(styles == style))[:per_style] for style in dict.fromkeys(styles)]
+    pictures = pictures.select(sorted(np.concatenate(of_each).tolist()))
     pixels = np.stack([pictures.pixels(row, Preprocess(size)) for row in range(len(pictures))])
     known = np.stack([not_white(picture) for picture in pixels]) if path.stem == "icon_sets" else None
     return KnownPictures(

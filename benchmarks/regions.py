@@ -174,12 +174,12 @@ def _sets(data: Path | None, size: int, styles: int, contents: int, seed: int, s
         yield rendered(kind, size, styles, contents, families, seed)
     if data is not None:
         yield icons_on_textures(data, size, contents, seed)
-        icons = as_they_are(data / "train" / "icon_sets.parquet", "background", size)
+        icons = as_they_are(data / "train" / "icon_sets.parquet", "background", size, 2 * contents, seed)
         yield icons
         yield replace(icons, region="subject")
         if not sweep:
             for name in _AS_THEY_ARE:
-                yield as_they_are(data / "train" / f"{name}.parquet", "background", size)
+                yield as_they_are(data / "train" / f"{name}.parquet", "background", size, 2 * contents, seed)
 
 
 def report(encoder: Encoder, pictures: KnownPictures, masks: dict[str, Masks], content: Encoder | None) -> Table:
