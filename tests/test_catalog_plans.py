@@ -38,6 +38,8 @@ INSERT INTO vectors (asset_id, space_id, sequence, live, data)
     FROM generate_series(1, {COUNT}) n;
 INSERT INTO appearances (asset_id, version, palette, perceptual_hash)
     SELECT n, 1, '', n FROM generate_series(1, {COUNT}) n;
+INSERT INTO masks (asset_id, masker, confidence, usable, data)
+    SELECT n, 'm', 0.5, n % 50 > 0, '' FROM generate_series(1, {COUNT}) n;
 INSERT INTO metadata (asset_id, creators, year, generated, generation, notes)
     SELECT n, '[]', 1900 + n % 100, n % 100 = 1, '{{}}', '[]' FROM generate_series(1, {COUNT}) n;
 INSERT INTO terms (kind, name, folded) SELECT 'tag', 'Tag ' || n, 'tag ' || n FROM generate_series(1, 20000) n;
@@ -98,6 +100,8 @@ def look(catalog: Catalog) -> None:
     catalog.predecessors([1, 2, 3])
     catalog.assets_at([uri(7), uri(8)])
     catalog.refusals(limit=50, after="/a/5")
+    catalog.mask("m", 50)
+    catalog.without_subject("m", range(500, 530))
     catalog.last_run()
 
 
@@ -107,6 +111,7 @@ def plan_files(catalog: Catalog) -> None:
     catalog.known(uris, 1)
     catalog.assets_by_hash([sha(str(number)) for number in range(1, 33)], 1)
     catalog.parts(uris)
+    catalog.masks_by_hash("m", [sha("50"), sha("100")])
     catalog.has_any("/a/12")
     next(catalog.locations(limit=1_000))
     next(catalog.fixity("/a/12", limit=1_000))

@@ -13,6 +13,7 @@ from fakes import RedMasker
 from PIL import Image, ImageDraw
 from typer.testing import CliRunner, Result
 
+from indexer.cluster.run import Cluster, index_on_cluster
 from indexer.run import index
 from stylesearch import Library, Query, UsageError, masking
 from stylesearch.backup import back_up, restore
@@ -23,8 +24,9 @@ from stylesearch.errors import EncoderError, LibraryError, SpaceMismatchError
 from stylesearch.images import fit
 from stylesearch.masking.base import Masks
 from stylesearch.masking.keeping import as_masks, kept
-from stylesearch.masking.regions import region_encoder
+from stylesearch.masking.regions import RegionEncoder, region_encoder
 from stylesearch.query import Brushed, Crop
+from stylesearch.records import REGIONS
 from stylesearch.settings import LibrarySettings, Settings
 
 ENCODER = "descriptors:lab-gradient"
@@ -160,6 +162,8 @@ def test_the_style_of_a_background_is_found_whatever_is_in_front(library: Path, 
         assert {hit.region for hit in opened.search(Query(1, k=9))} == {"whole"}
     hits = json.loads(run("search", "id:1", "--region", "background", "-l", library, "--json").stdout)
     assert [hit["region"] for hit in hits].count("whole") == 3
+    same = run("search", "id:1", "--space", SUBJECT, "--region", "background", "-l", library, "--json").stdout
+    assert json.loads(same) == hits
     told = run("search", "id:1", "--region", "subject", "-l", library).output
     assert "3 of these have no subject: searched whole." in told
 
@@ -167,8 +171,8 @@ def test_the_style_of_a_background_is_found_whatever_is_in_front(library: Path, 
 def test_vectors_are_those_of_the_encoder_of_the_region(library: Path, masker: RedMasker, pictures: Path) -> None:
     whole = load_encoder(ENCODER)
     with Library.open(library) as opened:
-        for region in ("background", "subject"):
-            slow = region_encoder(whole, masker, region)
+        for region in REGIONS[1:]:
+            slow = RegionEncoder(whole, masker, region)
             assert opened.space_of(region).key == slow.space(region).key
             for name in ("sea-disc", "moss-box"):
                 image, found = Image.open(pictures / f"{name}.png"), stored(opened, name, f"{ENCODER}@{region}")
@@ -300,10 +304,8 @@ class Fussy(RedMasker):
 def test_a_picture_that_spoils_its_mask_is_missing_in_that_region_alone(pictures: Path, tmp_path: Path) -> None:
     whole, settings = load_encoder(ENCODER), Settings.from_environment()
     with Library.create(tmp_path / "library", encoder=ENCODER) as opened:
-        options = {"thumbnails": opened.thumbnails, "settings": settings}
-        index(opened.catalog, whole, [pictures], **options)
-        encoder = region_encoder(whole, Fussy(), "background")
-        report = index(opened.catalog, encoder, [pictures], **options)
+        for encoder in (whole, region_encoder(whole, Fussy(), "background")):
+            report = index(opened.catalog, encoder, [pictures], thumbnails=opened.thumbnails, settings=settings)
         refused = {Path(refusal.stat.uri).stem for refusal in opened.refusals()}
         assert refused and refused <= {"moss-none", "moss-disc", "moss-box", "sea-none"}
         assert (report.refused, report.encoded) == (len(refused), 9 - len(refused))
@@ -320,6 +322,14 @@ def test_a_masker_that_is_broken_ends_the_run(pictures: Path, tmp_path: Path) ->
     with Library.create(tmp_path / "library", encoder=ENCODER) as opened, pytest.raises(EncoderError, match="0 to 1"):
         settings = Settings.from_environment()
         index(opened.catalog, encoder, [pictures], thumbnails=opened.thumbnails, settings=settings)
+
+
+def test_many_machines_encode_whole_pictures(library: Path) -> None:
+    cluster, url = Cluster.parse("ray"), "postgresql://nobody@nowhere/none"
+    with Library.open(library) as opened, pytest.raises(UsageError, match=r"region 'background'.*space use NAME"):
+        encoder = opened.installed_encoder(BACKGROUND)
+        settings = Settings.from_environment()
+        index_on_cluster(cluster, url, opened.catalog, encoder, [], thumbnails=opened.thumbnails, settings=settings)
 
 
 @pytest.mark.parametrize(
