@@ -18,11 +18,13 @@ import tiny_flux
 import torch
 from diffusers import FluxKontextPipeline
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
 from stylesearch.errors import MissingDependencyError, TransferCancelled, TransferError, UsageError
 from stylesearch.transfer import flux, weight_digests
 from stylesearch.transfer.base import StyleReference, TransferProgress, TransferRequest
 from stylesearch.transfer.flux_backend import FluxBackend
+from stylesearch.transfer.flux_lora import attached_layers
 from stylesearch.transfer.flux_memory import RESERVE, Placement, choose_placement, network_sizes, place
 
 Folders: TypeAlias = Callable[[str], Path]
@@ -121,6 +123,21 @@ def test_cancelled_between_two_steps_and_ready_for_the_next_request(loaded: Load
         backend.run(asked, watch, stop)
     assert seen == [0, 1, 2]
     assert same(backend.run(asked)[0].picture, before.picture)
+
+
+@pytest.mark.parametrize(("kind", "strength"), [("mega", 1.0), ("lora", 0.25)])
+def test_alpha_of_the_file_counts_for_a_lora_and_not_for_megastyle(broken: Path, kind: str, strength: float) -> None:
+    path = broken / kind / "style.safetensors"
+    state = load_file(path)
+    names = [name.removesuffix(".lora_A.weight") for name in state if name.endswith(".lora_A.weight")]
+    save_file(state | {f"{name}.alpha": torch.tensor(1.0) for name in names}, path)  # of rank 4
+    with closing(tiny_flux.open_backend(kind, broken)) as backend:
+        layers = attached_layers(backend._recipe.pipe.transformer)
+    assert len(layers) == len(names)
+    for name in names:
+        wanted = strength * state[f"{name}.lora_B.weight"] @ state[f"{name}.lora_A.weight"]
+        delta = layers[name.removeprefix("transformer.")].get_delta_weight("style")
+        torch.testing.assert_close(delta.detach(), wanted, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize(

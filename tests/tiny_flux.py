@@ -36,9 +36,7 @@ from transformers import (
     T5Tokenizer,
 )
 
-from stylesearch.transfer.flux import KINDS
 from stylesearch.transfer.flux_backend import FluxBackend
-from stylesearch.transfer.flux_recipes import RECIPES
 
 WIDTH = 32  # of the transformer: 2 heads of 16
 TEXT, POOLED, VISION = 24, 16, 20
@@ -101,7 +99,7 @@ def save_all(folder: Path) -> Path:
 
 def open_backend(kind: str, folder: Path, dtype: str = "float32") -> FluxBackend:
     """The backend of a kind in a dtype that is the same on every machine."""
-    return FluxBackend(f"flux:{kind}@{folder}", KINDS[kind], RECIPES[kind], folder, dtype)
+    return FluxBackend(kind, folder, dtype)
 
 
 def save_redux(folder: Path) -> Path:

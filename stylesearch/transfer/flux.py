@@ -92,9 +92,8 @@ def load(rest: str) -> TransferBackend:
         )
     path = model_folder(f"flux:{kind}", KINDS[kind], folder)
     from stylesearch.transfer.flux_backend import FluxBackend
-    from stylesearch.transfer.flux_recipes import RECIPES
 
-    return FluxBackend(f"flux:{kind}@{path}", KINDS[kind], RECIPES[kind], path)
+    return FluxBackend(kind, path)
 
 
 def describe() -> list[BackendInfo]:

@@ -25,17 +25,17 @@ from stylesearch.transfer.base import (
     TransferRequest,
     TransferResult,
 )
-from stylesearch.transfer.flux import Kind
+from stylesearch.transfer.flux import KINDS, Kind
 from stylesearch.transfer.flux_memory import choose_placement, network_sizes, place
-from stylesearch.transfer.flux_recipes import Recipe
+from stylesearch.transfer.flux_recipes import RECIPES, Recipe
 from stylesearch.transfer.weight_digests import weights_sha256
 
 if TYPE_CHECKING:
     from diffusers import DiffusionPipeline
 
 
-class FluxBackend(TransferBackend):
-    """One kind of FLUX transfer, loaded from a folder.
+class RecipeBackend(TransferBackend):
+    """A way of transfer on a model of the FLUX family, loaded from a folder.
 
     Args:
         name: see `TransferBackend`.
@@ -110,6 +110,13 @@ class FluxBackend(TransferBackend):
                 for part, added in self._recipe.added.items()
             ),
         )
+
+
+class FluxBackend(RecipeBackend):
+    """`flux:KIND@FOLDER`; kind: one of `flux.KINDS`."""
+
+    def __init__(self, kind: str, folder: Path, dtype: str | None = None) -> None:
+        super().__init__(f"flux:{kind}@{folder}", KINDS[kind], RECIPES[kind], folder, dtype)
 
 
 @contextmanager
