@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import save_file
 from siglip import published_layout, siglip_pixels, tiny_siglip
 
 from stylesearch.encoders import load_encoder
+from stylesearch.encoders.styleexpert import StyleExpertEncoder
 from stylesearch.errors import EncoderError
 
 TOKENS, WIDTH, KEPT, OUT = 25, 128, 4, 6
@@ -88,6 +90,8 @@ def test_styleexpert_gives_what_its_formula_gives(siglip: Any, folder: Path, las
     save_file(state, str(folder / "style_encoder.safetensors"))
     encoder = load_encoder(f"styleexpert:{folder}/style_encoder.safetensors", dtype="float32")
     np.testing.assert_allclose(encoder.embed_pixels(pixels), unit(expected), atol=1e-4)
+    assert isinstance(encoder, StyleExpertEncoder)
+    np.testing.assert_allclose(encoder.style_latents([Image.fromarray(one) for one in pixels]), expected, atol=1e-4)
     assert encoder.licence is not None and "NC" in encoder.licence
 
 

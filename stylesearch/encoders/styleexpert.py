@@ -12,10 +12,12 @@ takes; here they are compared by cosine, which is what that encoder is trained w
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
+from PIL.Image import Image
 from torch import nn
 from torch.nn import functional
 
@@ -23,7 +25,7 @@ from stylesearch.encoders.checkpoints import checkpoint_file, fill, read_state
 from stylesearch.encoders.compute import TorchEncoder
 from stylesearch.encoders.siglip import PIXEL_MEAN, PIXEL_STD, SiglipTower, load_siglip_tower
 from stylesearch.errors import EncoderError
-from stylesearch.images import Preprocess
+from stylesearch.images import Preprocess, fit
 
 SIGLIP = "siglip-so400m-patch14-384"
 
@@ -62,6 +64,14 @@ class StyleExpertEncoder(TorchEncoder):
             dtype,
             identity=(sizes, layers),
         )
+
+    def style_latents(self, images: Sequence[Image]) -> np.ndarray:
+        """What StyleExpert's router takes: the vectors as they are, not of unit length.
+
+        Returns:
+            float32 (N, D) for N images of any size and mode.
+        """
+        return self._embed(np.stack([fit(image, self.preprocess) for image in images]))
 
 
 class MultiLayerProjections(nn.Module):

@@ -50,7 +50,7 @@ class _Family(Protocol):
 
 
 # In the order in which they are offered; each is a module of this package.
-_FAMILIES = ("preview", "flux", "comfyui")
+_FAMILIES = ("preview", "flux", "styleexpert", "comfyui")
 
 
 def load_backend(name: str = DEFAULT_BACKEND) -> TransferBackend:
