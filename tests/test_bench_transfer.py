@@ -157,6 +157,8 @@ def test_contents_are_shown_to_backends_that_take_them(paintings, tmp_path):
     found = measured(paintings, tmp_path / "out", "content", contents=paintings)
     assert value(found, "content", "gain") > 0
     (info,) = found.result.backends
+    page = write_report(found, tmp_path / "out").read_text(encoding="utf-8")
+    assert page.count("data:image") == 2 + 4 * 3 and page.count('alt="to be shown: ') == 2
     assert info.shows == "contents" and {one.shows.rpartition("/")[2] for one in found.result.pictures} <= {
         f"{shape}.png" for shape in SHAPES
     }

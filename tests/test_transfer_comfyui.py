@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from servers import serving
 from stylesearch.errors import MissingDependencyError, TransferCancelled, TransferError, UsageError
 from stylesearch.transfer import backends, load_backend
 from stylesearch.transfer.base import StyleReference, TransferProgress, TransferRequest
-from stylesearch.transfer.comfyui import ComfyBackend, describe
+from stylesearch.transfer.comfyui import WORKFLOWS, ComfyBackend, describe
 from stylesearch.transfer.comfyui_server import Patience
 
 HASTY = Patience(answer=5, cancel=0.02, look=0.2, silence=0.5, pause=0.01)
@@ -239,6 +240,16 @@ def test_ours_offer_what_they_can(server):
             assert backend.capabilities == offered[name].capabilities
             assert backend.licence == offered[name].licence and backend.licence.commercial is False
     assert {info.name for info in describe()} <= {info.name for info in backends()}
+
+
+@pytest.mark.parametrize("name", ["flux-redux", "megastyle"])
+def test_ours_have_the_places_for_what_they_offer(server, name):
+    with (
+        ComfyBackend(server.address, name, HASTY) as ours,
+        ComfyBackend(server.address, str(WORKFLOWS / f"{name}.json"), HASTY) as found,
+    ):
+        assert replace(ours.capabilities, needs_text=False) == found.capabilities
+        assert found.licence.commercial is None
 
 
 def test_what_a_workflow_has_no_place_for_is_refused(server, tmp_path):

@@ -12,6 +12,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from benchmarks.datasets import StyleSet
 from benchmarks.report.html import TEMPLATES, interval, p_value, percent
 from benchmarks.transfer.definitions import MEASURES, SHARES
 from benchmarks.transfer.results import Difference, Evaluation, Picture, Result, Score
@@ -109,11 +110,11 @@ def _sheets(run: Run, folder: Path, encoder: str) -> Iterator[dict[str, Any]]:
         for one in run.result.pictures:
             if one.backend == backend.name:
                 by_reference.setdefault((one.style, one.reference), []).append(one)
-        rows = [
+        rows: list[dict[str, Any]] = [
             {
                 "style": style,
                 "name": name,
-                "reference": _reference(run, name),
+                "reference": _of_set(run.references, name),
                 "pictures": [
                     {"uri": _uri(folder / one.file), "cosine": one.cosines[encoder], "shows": one.shows}
                     for one in some[:_COLUMNS]
@@ -121,12 +122,17 @@ def _sheets(run: Run, folder: Path, encoder: str) -> Iterator[dict[str, Any]]:
             }
             for (style, name), some in list(by_reference.items())[:_ROWS]
         ]
-        yield {"backend": backend.name, "rows": rows}
+        subjects = [_content(run, one["shows"]) for one in rows[0]["pictures"]] if backend.shows == "contents" else []
+        yield {"backend": backend.name, "rows": rows, "subjects": subjects}
 
 
-def _reference(run: Run, name: str) -> str:
-    row = [printable(each) for each in run.set.names].index(name)
-    return _data(thumbnail(run.set.image(row), _SIDE))
+def _content(run: Run, name: str) -> dict[str, str]:
+    return {"name": name, "uri": _of_set(run.contents, name) if run.contents else ""}
+
+
+def _of_set(pictures: StyleSet, name: str) -> str:
+    row = [printable(each) for each in pictures.names].index(name)
+    return _data(thumbnail(pictures.image(row), _SIDE))
 
 
 def _uri(path: Path) -> str:

@@ -38,10 +38,11 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class Run:
-    """A result, and the references' set, for their pictures."""
+    """A result, and for their pictures the references and what was to be shown."""
 
     result: Result
-    set: StyleSet
+    references: StyleSet
+    contents: StyleSet | None
 
 
 def run(config: Config, progress: Progress | None = None) -> Run:
@@ -96,7 +97,7 @@ def run(config: Config, progress: Progress | None = None) -> Run:
         tuple(problems),
         Times(started, round(time.monotonic() - begun, 1)),
     )
-    return Run(result, kept)
+    return Run(result, kept, contents)
 
 
 def _open(spec: str, config: Config, tell: Progress) -> StyleSet:

@@ -67,7 +67,7 @@ _TEMPLATES = {
     ),
     "megastyle": _Template(
         "MegaStyle-FLUX on a ComfyUI server with MegaStyle's nodes: a prompt in the style of one reference.",
-        Capabilities(references=1, content=False, text=True, weights=False),
+        Capabilities(references=1, content=False, text=True, weights=False, needs_text=True),
         LicenceNote(
             "FLUX.1 [dev]: FLUX.1 [dev] Non-Commercial License; MegaStyle: research and education only. The server "
             "sees the reference and the prompt, and keeps them.",
@@ -127,7 +127,7 @@ class ComfyBackend(TransferBackend):
                 f"The server at '{self._server.url}' cannot run the workflow '{workflow}': it has {'; '.join(lacking)}."
             )
         self._places = find_places(self._graph)
-        self.capabilities = _capabilities(self._places)
+        self.capabilities = template.capabilities if template else _capabilities(self._places)
         self.licence = template.licence if template else _OWN
         self._models = tuple(
             ModelUsed(name, None, template.terms if template else None) for name in _models(self._graph)
