@@ -18,18 +18,20 @@ class DiskUse:
         catalog: the database; 0 where it is on a server.
         index: the vector indexes.
         thumbnails: of all pictures, about.
+        created: pictures that were made here.
         other: whatever else is there, such as tiles of large pictures, and the sample.
     """
 
     catalog: int
     index: int
     thumbnails: int
+    created: int
     other: int
 
 
 def disk_use(folder: Path) -> DiskUse:
     """What lies in a library's folder; quick however much that is."""
-    sizes = {"catalog": 0, "index": 0, "thumbnails": 0, "other": 0}
+    sizes = {"catalog": 0, "index": 0, "thumbnails": 0, "created": 0, "other": 0}
     for entry in _entries(folder):
         name = "catalog" if entry.name.startswith("catalog.db") else entry.name
         sizes[name if name in sizes else "other"] += _size(entry)

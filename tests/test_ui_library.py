@@ -301,11 +301,12 @@ def test_a_run_that_was_killed_is_not_taken_for_one_that_goes_on(tmp_path):
 
 def test_disk_use_counts_what_is_there(tmp_path, monkeypatch):
     sizes = {"catalog.db": 5, "catalog.db-wal": 7, "index/a": 11, "thumbnails/00/a": 13, "thumbnails/01/b": 13, "x": 17}
+    sizes["created/2026-01-02/a.png"] = 19
     for name, size in sizes.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(bytes(size))
     use = disk_use(tmp_path)
-    assert (use.catalog, use.index, use.thumbnails, use.other) == (12, 11, 26, 17)
+    assert (use.catalog, use.index, use.thumbnails, use.created, use.other) == (12, 11, 26, 19, 17)
     monkeypatch.setattr("stylesearch.disk._LOOKED_AT", 0)  # one subfolder stands for both
     assert disk_use(tmp_path).thumbnails == 26
     assert disk_use(tmp_path / "nowhere").other == 0

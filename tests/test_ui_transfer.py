@@ -81,6 +81,7 @@ def test_found_selected_transferred_and_found_again(page: Any, library: Library)
     page.locator(".styles .chip").nth(2).wait_for()
     assert "/transfer?like=" in page.url and page.locator(".terms").inner_text(), "the terms are said before"
     assert_accessible(page)
+    page.locator(".size").select_option("256x256")
     page.locator(".seed").fill("7")
     page.get_by_role("button", name="Make a picture").click()
     result = page.locator(".result")
@@ -98,7 +99,7 @@ def test_found_selected_transferred_and_found_again(page: Any, library: Library)
 
 def test_a_result_is_varied_used_put_on_a_board_and_looked_at(page: Any, library: Library) -> None:
     known = ids(library)
-    page.goto(f"/transfer?like={known['ink/disc']}*2&seed=3&strength=0.5")
+    page.goto(f"/transfer?like={known['ink/disc']}*2&seed=3&strength=0.5&size=256x256")
     page.get_by_role("button", name="Make a picture").click()
     page.locator(".result").wait_for()
     first = made(library)[0]
@@ -148,6 +149,7 @@ def test_a_board_is_sent_and_a_file_is_added(page: Any, library: Library, tmp_pa
         page.get_by_role("button", name="Use a picture of what to show").click()
     chooser.value.set_files(tmp_path / "more" / "moss" / "bars.jpg")
     page.locator(".shown .chip").wait_for()
+    page.locator(".size").select_option("256x256")
     page.get_by_role("button", name="Take away ring.png").click()
     page.locator(".styles .chip").nth(1).wait_for(state="detached")
     page.get_by_role("button", name="Make a picture").click()

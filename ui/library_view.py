@@ -101,16 +101,19 @@ def _show_disk() -> None:
     st.subheader("Disk", anchor=False)
     with st.spinner("Looking at the disk…"):
         use = _disk_use(str(library().folder))
-    parts = {"Catalog": use[0], "Search index": use[1], "Small pictures": use[2], "Other": use[3]}
+    parts = {"Catalog": use[0], "Search index": use[1], "Small pictures": use[2], "Other": use[4]}
+    if use[3]:
+        parts["Made here"] = use[3]
     for column, (name, size) in zip(st.columns(len(parts)), parts.items(), strict=True):
         column.metric(name, megabytes(size))
-    st.caption("Your pictures stay where they are and are not counted. All but the catalog can be made again.")
+    apart = "the catalog, and what was made here," if use[3] else "the catalog"
+    st.caption(f"Your pictures stay where they are and are not counted. All but {apart} can be made again.")
 
 
 @st.cache_data(ttl=_DISK_SECONDS, show_spinner=False)
-def _disk_use(_folder: str) -> tuple[int, int, int, int]:
+def _disk_use(_folder: str) -> tuple[int, int, int, int, int]:
     use = library().disk_use()
-    return use.catalog, use.index, use.thumbnails, use.other
+    return use.catalog, use.index, use.thumbnails, use.created, use.other
 
 
 @st.fragment(run_every=10 * _SECONDS)

@@ -25,7 +25,13 @@ SEED = "seed"
 MADE = "made"
 
 # Pixels that the page offers, and what they are called.
-SIZES = {(512, 512): "Square", (768, 512): "Landscape", (512, 768): "Portrait", (1024, 1024): "Large square"}
+SIZES = {
+    (512, 512): "Square",
+    (768, 512): "Landscape",
+    (512, 768): "Portrait",
+    (256, 256): "Small, for a first look",
+    (1024, 1024): "Large",
+}
 NUMBERS = (1, 2, 4)
 MOST_MADE = 24  # pictures that are shown
 _LONGEST_PROMPT = 1_000

@@ -5,7 +5,6 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Any, cast
 
 import streamlit as st
@@ -15,13 +14,13 @@ from stylesearch.library import Library
 from stylesearch.lineage import Lineage
 from stylesearch.query import Crop, PictureSource
 from stylesearch.records import Asset
-from stylesearch.settings import Settings
-from stylesearch.transfer.loop import Input, create
+from stylesearch.transfer.loop import Input
 from ui import state
 from ui.boards_view import choose_board
 from ui.chosen import MOST_REFERENCES, WEIGHTS, Chosen, Key
 from ui.component import component, on_event
 from ui.gallery import tile
+from ui.maker import Task
 from ui.making import making
 from ui.offered import as_choice, offered
 from ui.opened import library
@@ -44,7 +43,7 @@ def show() -> None:
     opened = library()
     order = _known(opened, _with_what_was_made(Order.from_address(st.query_params)))
     _do_what_was_asked(order)
-    work = making.work
+    work = making().work
     if work.running:
         _show_progress(mine=work.owner == _visit())
     choices = offered()
@@ -72,7 +71,7 @@ def _visit() -> str:
 
 def _with_what_was_made(order: Order) -> Order:
     """The order, once what this visit asked for is there, or will not be."""
-    ended = making.take(_visit())
+    ended = making().take(_visit())
     if ended is not None:
         if ended.error is not None:
             state.notify(ended.error)
@@ -113,15 +112,15 @@ def _do_what_was_asked(order: Order) -> None:
             state.open_page("search", state.Search(like=order.like).to_address())
 
 
-@st.fragment(run_every=0.5)
+@st.fragment(run_every=1)
 def _show_progress(*, mine: bool) -> None:
-    work = making.work
+    work = making().work
     if not work.running:
         st.rerun()
     with st.container(horizontal=True, vertical_alignment="center", key="transfer_progress"):
         if mine:
             st.progress(work.share, f"Making your pictures: {verbatim(work.doing)}")
-            st.button("Cancel", key="cancel_transfer", on_click=making.cancel, args=(_visit(),))
+            st.button("Cancel", key="cancel_transfer", on_click=making().cancel, args=(_visit(),))
         else:
             st.progress(work.share, "Pictures of another visitor are being made; yours can be made after that.")
 
@@ -231,29 +230,22 @@ def _start(order: Order) -> None:
     try:
         references = [_input(opened, one if can.weights else one._replace(weight=1.0)) for one in order.like]
         content = None if order.content is None or not can.content else _input(opened, order.content)
-        settings = Settings.from_environment()
     except StyleSearchError as exc:
         state.notify(str(exc))
         return
     width, height = order.size
-    job = partial(
-        _make,
-        references=references if can.references else [],
-        content=content,
-        settings=settings,
-        prompt=order.prompt if can.text else "",
-        width=width,
-        height=height,
-        seed=order.seed,
-        count=order.number,
-        strength=order.strength,
-    )
-    if not making.start(_visit(), order.backend, job):
+    wanted = {
+        "content": content,
+        "prompt": order.prompt if can.text else "",
+        "width": width,
+        "height": height,
+        "seed": order.seed,
+        "count": order.number,
+        "strength": order.strength,
+    }
+    task = Task(order.backend, tuple(references) if can.references else (), wanted)
+    if not making().start(_visit(), task):
         state.notify("Pictures of another visitor are being made. Try again when they are there.")
-
-
-def _make(backend: Any, progress: Any, cancel: Any, *, references: list[Input], **wanted: Any) -> Any:
-    return create(library(), backend, references, progress=progress, cancel=cancel, **wanted)
 
 
 def _input(opened: Library, one: Chosen) -> Input:
