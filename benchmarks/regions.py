@@ -92,14 +92,16 @@ def without_content(vectors: np.ndarray, contents: np.ndarray, directions: int =
     Args:
         vectors: float32 (N, D), rows of unit length.
         contents: float32 (N, C), embeddings of the same pictures that know little of style.
-        directions: principal directions of `contents` that are used, fewer than N.
+        directions: principal directions of `contents` that are used, at most one for eight pictures: as many as there
+            are pictures would tell everything.
 
     Returns:
         float32 (N, D), rows of unit length.
     """
     centred, told = vectors - vectors.mean(0), contents - contents.mean(0)
     left, strengths, _ = np.linalg.svd(told, full_matrices=False)
-    basis = left[:, :directions][:, strengths[:directions] > 1e-6 * strengths[0]]
+    used = min(directions, max(1, len(vectors) // 8))
+    basis = left[:, :used][:, strengths[:used] > 1e-6 * strengths[0]]
     rest = vectors - basis @ (basis.T @ centred)
     unit: np.ndarray = (rest / np.linalg.norm(rest, axis=1, keepdims=True)).astype(np.float32)
     return unit

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import typer
 from pictures import encode
 from PIL import Image
 from studio import STYLES, draw
@@ -132,7 +133,7 @@ def test_pictures_without_a_mask_count_as_a_whole() -> None:
 
 
 def test_it_prints_a_table_for_each_set(data: Path) -> None:
-    app = regions.typer.Typer()
+    app = typer.Typer()
     app.command()(regions.main)
     options = ["--encoder", "descriptors:lab-gradient", "--styles", "2", "--contents", "2"]
     shown = CliRunner().invoke(app, [str(data), *options], catch_exceptions=False).output

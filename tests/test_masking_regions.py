@@ -139,7 +139,7 @@ def test_masks_are_0_beyond_a_padded_picture() -> None:
 def test_every_region_masker_and_use_has_a_space_of_its_own() -> None:
     inner, other = FakeEncoder(), RedMasker()
     other.fingerprint = "b1ue"
-    made = [region_encoder(inner, RedMasker(), name, use) for name in ("background", "subject") for use in USES]  # type: ignore[arg-type]
+    made = [region_encoder(inner, RedMasker(), name, use) for name in ("background", "subject") for use in USES]
     made.append(region_encoder(inner, other, "background"))
     keys = {one.space().key for one in made} | {inner.space().key}
     assert len(keys) == len(made) + 1

@@ -184,11 +184,11 @@ def resized(
     """Masks (N, H, W) over whole pictures to (N, side, side) over the parts that `boxes` name, as shares of the sides;
     beyond the picture they are 0."""
     height, width = masks.shape[1:]
-    resized = np.empty((len(masks), side, side), np.float32)
+    found = np.empty((len(masks), side, side), np.float32)
     for row, mask in enumerate(masks):
         left, top, right, bottom = (0.0, 0.0, 1.0, 1.0) if boxes is None else boxes[row]
         pad_x, pad_y = (max(0, -int(np.floor(low * length))) for low, length in ((left, width), (top, height)))
         framed = np.pad(mask, ((pad_y, pad_y), (pad_x, pad_x)))
         box = (left * width + pad_x, top * height + pad_y, right * width + pad_x, bottom * height + pad_y)
-        resized[row] = np.asarray(fromarray(framed).resize((side, side), Resampling.BILINEAR, box=box))
-    return resized
+        found[row] = np.asarray(fromarray(framed).resize((side, side), Resampling.BILINEAR, box=box))
+    return found
