@@ -162,7 +162,7 @@ def main(size: int = 512, fp8: bool = False, tiny: bool = False) -> None:
             f"{100 * count / seconds / rate:.0f} %",
             f"{count / rate:.4f}",
         )
-    console = Console(soft_wrap=True, highlight=False)
+    console = Console(highlight=False, width=120)
     where = torch.cuda.get_device_name(device) if device.type == "cuda" else machine()["processor"]
     console.print(
         f"{where}, {str(dtype).removeprefix('torch.')}{', weights in float8' if fp8 else ''}; {size} x {size} pixels; "

@@ -137,7 +137,7 @@ def test_alpha_of_the_file_counts_for_a_lora_and_not_for_megastyle(broken: Path,
     for name in names:
         wanted = strength * state[f"{name}.lora_B.weight"] @ state[f"{name}.lora_A.weight"]
         delta = layers[name.removeprefix("transformer.")].get_delta_weight("style")
-        torch.testing.assert_close(delta.detach(), wanted, rtol=0, atol=1e-6)
+        torch.testing.assert_close(delta.detach().cpu(), wanted, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize(
