@@ -31,6 +31,7 @@ class Replay:
         hang_up_after: messages, after which it closes the WebSocket of the next job, once; the job goes on.
         forget: after hanging up, it knows nothing of the job.
         silent_after: messages, after which it says no more of the job and does not end it.
+        mute_after: messages, after which it says no more of the job, which goes on.
         wait: jobs stay in the queue.
         picture: what `/view` answers.
         uploads: by name.
@@ -45,6 +46,7 @@ class Replay:
     hang_up_after: int | None = None
     forget: bool = False
     silent_after: int | None = None
+    mute_after: int | None = None
     wait: bool = False
     picture: bytes = b""
     uploads: dict[str, bytes] = field(default_factory=dict)
@@ -138,7 +140,7 @@ class _Server:
                 await stop.wait()
             if message["type"] == "execution_success":
                 await self._binary(client)
-            if client in self.sockets:
+            if client in self.sockets and (self.replay.mute_after is None or number < self.replay.mute_after):
                 await self.sockets[client].send_json(message)
         self.history |= run["history"]
         del self.running[job]

@@ -6,8 +6,9 @@ import io
 import json
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import ExitStack
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from stylesearch.transfer.base import StyleReference, TransferProgress, Transfer
 from stylesearch.transfer.comfyui import WORKFLOWS, ComfyBackend, describe
 from stylesearch.transfer.comfyui_server import Patience
 
-HASTY = Patience(answer=5, cancel=0.02, look=0.2, silence=0.5, pause=0.01)
+HASTY = Patience(answer=20, cancel=0.02, look=20, silence=20, pause=0.01)
 REFERENCE = StyleReference(Image.new("RGB", (48, 32), (200, 30, 40)))
 ASKED = TransferRequest((REFERENCE,), "a bench", seed=7)
 
@@ -128,9 +129,18 @@ def test_a_server_that_dies_half_way_is_told_in_a_sentence():
 
 def test_a_job_that_runs_and_says_nothing_is_given_up(server):
     server.silent_after = 9
-    with pytest.raises(TransferError, match="nothing was heard of it"):
-        made(server)
+    with (
+        ComfyBackend(server.address, "megastyle", replace(HASTY, silence=0.5)) as backend,
+        pytest.raises(TransferError, match="nothing was heard of it"),
+    ):
+        backend.run(ASKED)
     assert len(server.interrupted) == 1
+
+
+def test_an_end_that_was_not_told_is_found_in_the_history(server):
+    server.mute_after = 9
+    with ComfyBackend(server.address, "megastyle", replace(HASTY, look=0.1)) as backend:
+        assert len(backend.run(ASKED)) == 1
 
 
 def test_cancelling_interrupts_the_job_that_runs(server):
@@ -146,29 +156,48 @@ def test_cancelling_interrupts_the_job_that_runs(server):
     assert len(server.interrupted) == 1
 
 
+@contextmanager
+def meanwhile(there: Callable[[], object], act: Callable[[], object]) -> Iterator[None]:
+    """In another thread: waits until something is there, and then acts."""
+
+    def wait() -> None:
+        until = time.monotonic() + 20
+        while not there() and time.monotonic() < until:
+            time.sleep(0.01)
+        act()
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
+
+
 def test_cancelling_takes_a_waiting_job_from_the_queue(server):
     server.wait = True
     cancel = threading.Event()
-    timer = threading.Timer(0.2, cancel.set)
-    timer.start()
-    with ComfyBackend(server.address, "megastyle", HASTY) as backend, pytest.raises(TransferCancelled):
+    with (
+        meanwhile(lambda: server.prompts, cancel.set),
+        ComfyBackend(server.address, "megastyle", HASTY) as backend,
+        pytest.raises(TransferCancelled),
+    ):
         backend.run(ASKED, None, cancel)
-    timer.join()
     assert len(server.deleted) == 1 and not server.interrupted
 
 
 def test_somebody_else_may_stop_the_job(server):
     server.runs[0] = "interrupted"
 
-    def stop() -> None:
-        (job,) = urllib3.request("GET", f"{server.address}/queue").json()["queue_running"]
-        urllib3.request("POST", f"{server.address}/interrupt", json={"prompt_id": job[1]})
+    def running() -> list[list[object]]:
+        jobs: list[list[object]] = urllib3.request("GET", f"{server.address}/queue").json()["queue_running"]
+        return jobs
 
-    timer = threading.Timer(0.5, stop)
-    timer.start()
-    with pytest.raises(TransferError, match="Somebody has stopped the job"):
+    def stop() -> None:
+        urllib3.request("POST", f"{server.address}/interrupt", json={"prompt_id": running()[0][1]})
+
+    with meanwhile(running, stop), pytest.raises(TransferError, match="Somebody has stopped the job"):
         made(server)
-    timer.join()
 
 
 @pytest.mark.parametrize(
