@@ -63,11 +63,12 @@ class Job:
     def note(self, event: str, data: Mapping[str, Any]) -> None:
         """Takes what the server says of this job. Raises TransferError where it says that the job failed."""
         self.started = True
-        self._times[event] = float(data.get("timestamp", 0))  # milliseconds
+        self._times[event] = float(data.get("timestamp") or 0)  # milliseconds
         node = data.get("node")
-        if event == "progress" and data.get("max"):
+        done, most = data.get("value"), data.get("max")
+        if event == "progress" and isinstance(done, (int, float)) and isinstance(most, (int, float)) and most > 0:
             # Several nodes may count, such as a sampler and a decoder in tiles; a bar does not go back.
-            self._news(max(self._share, min(1.0, float(data["value"]) / float(data["max"]))), self._what)
+            self._news(max(self._share, min(1.0, done / most)), self._what)
         elif event == "executing" and node in self._graph.nodes:
             title = self._graph.title(node)
             name = self._graph.nodes[node]["class_type"] if title.startswith("@") else title
