@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import cache
 from typing import Any, TypeAlias
 
+import numpy as np
 import pytest
 import tiny_flux
 import torch
@@ -91,6 +92,17 @@ def test_megastyle_puts_the_reference_one_width_to_the_right(loaded: Loader) -> 
     first, second = (call["hidden_states"] for call in calls)
     assert torch.equal(first[:, noise:], second[:, noise:])  # clean, at every step
     assert not torch.equal(first[:, :noise], second[:, :noise])
+
+
+@torch.no_grad()
+def test_tokens_of_a_reference_are_its_latents_two_by_two(loaded: Loader) -> None:
+    backend = loaded("mega")
+    call = heard_of(backend, request(1.0))[0]
+    vae = backend._recipe.pipe.vae
+    pixels = torch.from_numpy(np.array(picture().resize((WIDTH, HEIGHT)))).permute(2, 0, 1)[None] / 127.5 - 1
+    latent = (vae.encode(pixels.to(vae.device)).latent_dist.mode() - 0.1159) * 0.3611
+    wanted = [latent[0, :, 2 * y : 2 * y + 2, 2 * x : 2 * x + 2].flatten() for y in range(ROWS) for x in range(COLUMNS)]
+    torch.testing.assert_close(call["hidden_states"][0, COLUMNS * ROWS :], torch.stack(wanted), rtol=0, atol=1e-5)
 
 
 def test_megastyle_samples_with_a_schedule_shifted_by_3(loaded: Loader) -> None:

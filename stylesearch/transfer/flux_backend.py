@@ -55,11 +55,10 @@ class RecipeBackend(TransferBackend):
         with _loading(f"'{self.name}' cannot be loaded", f"It needs a folder with {kind.layout}."):
             self._recipe = recipe(folder, torch_dtype)
             self._models = self._models_of(folder)
-        free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else None
-        self.placement = choose_placement(network_sizes(self._recipe.pipe), free)
-        for pipeline in self._recipe.pipelines:
-            pipeline.set_progress_bar_config(disable=True)
-            with _running(pipeline, f"'{self.name}' cannot be loaded"):
+            free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else None
+            self.placement = choose_placement(network_sizes(self._recipe.pipe), free)
+            for pipeline in self._recipe.pipelines:
+                pipeline.set_progress_bar_config(disable=True)
                 place(pipeline, self.placement, device)
 
     def _run(self, request: TransferRequest, report: Report, cancel: threading.Event) -> list[TransferResult]:
