@@ -38,7 +38,7 @@ def making(library: Library) -> Iterator[Making]:
     yield made
     process = made._process
     made.close()
-    assert process is not None and not process.is_alive()
+    assert process is not None and process.returncode == 0
 
 
 def until(condition: Callable[[], object]) -> None:
@@ -58,7 +58,7 @@ def run(making: Making, task: Task) -> Ended:
 
 
 def process_of(making: Making) -> int:
-    assert making._process is not None and making._process.pid is not None
+    assert making._process is not None
     return making._process.pid
 
 

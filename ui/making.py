@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import atexit
-import multiprocessing
+import pickle
+import subprocess
+import sys
 import threading
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from multiprocessing.connection import Connection
-from multiprocessing.context import SpawnProcess
 from pathlib import Path
+from typing import BinaryIO, cast
 
 from stylesearch.transfer.base import TransferProgress
-from ui.maker import Ended, Task, work
+from ui.maker import CANCEL, Ended, Task, receive, send
 from ui.opened import library
 
 _ENDED_EARLY = (
@@ -50,11 +52,8 @@ class Making:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._lock = threading.Lock()
-        self._context = multiprocessing.get_context("spawn")  # threads do not survive a fork
-        self._cancel = self._context.Event()
         self._work = Work()
-        self._process: SpawnProcess | None = None
-        self._pipe: Connection | None = None
+        self._process: subprocess.Popen[bytes] | None = None
         atexit.register(self.close)
 
     @property
@@ -67,15 +66,16 @@ class Making:
         with self._lock:
             if self._work.running:
                 return False
-            self._cancel.clear()
             self._work = Work(owner, running=True, doing="getting ready")
         threading.Thread(target=self._run, args=(owner, task), name="transfer", daemon=True).start()
         return True
 
     def cancel(self, owner: str) -> None:
         """Ends this visit's order soon; nothing of it is kept."""
-        if self._work.owner == owner:
-            self._cancel.set()
+        process = self._process
+        if self._work.owner == owner and process is not None:
+            with suppress(OSError):  # it has ended by itself
+                send(CANCEL, cast("BinaryIO", process.stdin))
 
     def take(self, owner: str) -> Ended | None:
         """How this visit's order has ended, once; None where it goes on, or there is none."""
@@ -87,21 +87,25 @@ class Making:
 
     def close(self) -> None:
         """Ends the process."""
-        if self._pipe is not None:
-            self._pipe.close()  # the process has nobody left to work for
-        if self._process is not None:
-            self._process.join(0.1 if self._work.running else _PATIENCE)
-            self._process.kill()
-            self._process.join()
-        self._process = self._pipe = None
+        process, self._process = self._process, None
+        if process is None:
+            return
+        with suppress(OSError):
+            cast("BinaryIO", process.stdin).close()  # nobody is left whom it could work for
+        try:
+            process.wait(_PATIENCE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        cast("BinaryIO", process.stdout).close()
 
     def _run(self, owner: str, task: Task) -> None:
         try:
-            pipe = self._opened()
-            pipe.send(task)
-            while not isinstance(message := pipe.recv(), Ended):
+            process = self._started()
+            send(task, cast("BinaryIO", process.stdin))
+            while not isinstance(message := receive(cast("BinaryIO", process.stdout)), Ended):
                 self._show(message)
-        except (EOFError, OSError):
+        except (EOFError, OSError, ValueError, pickle.UnpicklingError):
             self.close()
             message = Ended(error=_ENDED_EARLY)
         self._work = Work(owner, ended=message)
@@ -110,14 +114,13 @@ class Making:
         share = step.done / step.total if step.total else 0.0
         self._work = replace(self._work, share=min(share, 1.0), doing=step.what)
 
-    def _opened(self) -> Connection:
-        """The way to the process, which is started where there is none."""
-        if self._pipe is None or self._process is None or not self._process.is_alive():
-            self._pipe, theirs = self._context.Pipe()
-            self._process = self._context.Process(target=work, args=(theirs, self._cancel, self._folder), name="maker")
-            self._process.start()
-            theirs.close()  # so that its end is noticed here
-        return self._pipe
+    def _started(self) -> subprocess.Popen[bytes]:
+        """The process, which is started where there is none."""
+        if self._process is None or self._process.poll() is not None:
+            # Not by multiprocessing, whose processes import the main module: here that is the script of the page.
+            command = [sys.executable, "-c", "from ui.maker import main; main()", str(self._folder)]
+            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603
+        return self._process
 
 
 _made: list[Making] = []
