@@ -17,7 +17,7 @@ from typer.testing import CliRunner, Result
 
 from stylesearch.cli import app
 from stylesearch.cli.app import hint, with_library
-from stylesearch.cli.find import _weights
+from stylesearch.cli.find import weights_of
 from stylesearch.errors import UsageError
 from stylesearch.records import Asset, Hit
 from stylesearch.sheets import contact_sheet
@@ -185,10 +185,10 @@ def test_forget_takes_out_a_folder_that_was_renamed(tmp_path):
 
 
 def test_weights_cover_texts_after_references():
-    assert _weights(None, 2, 1) == [1, 1, 1]
-    assert _weights("1,0.5,2", 2, 1) == [1, 0.5, 2]
+    assert weights_of(None, 2, 1) == [1, 1, 1]
+    assert weights_of("1,0.5,2", 2, 1) == [1, 0.5, 2]
     with pytest.raises(UsageError, match="3 weights for 2 references and 0 texts"):
-        _weights("1,0.5,2", 2, 0)
+        weights_of("1,0.5,2", 2, 0)
 
 
 def test_linked_folders_are_counted(library, pictures, tmp_path):
