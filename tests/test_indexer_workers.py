@@ -90,14 +90,14 @@ def test_idle_worker_that_is_killed_is_replaced(bench: Bench) -> None:
 
 
 def kill_one_worker() -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         for pid in children_of(os.getpid(), "spawn_main"):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
                 return
         time.sleep(0.01)
-    pytest.fail("no worker to kill within 30 s")
+    pytest.fail("no worker to kill within two minutes")
 
 
 def test_workers_that_are_killed_all_the_time_lose_no_file(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
