@@ -253,6 +253,13 @@ def test_only_what_surely_matches(page, library, ids):
     assert slider.is_hidden()
 
 
+def test_a_region_that_this_library_has_not_is_left_out(page, ids):
+    open_page(page, f"?like={ids['riso-disc-0.png']}&region=background")
+    page.get_by_role("alert").get_by_text("This library knows nothing of “background”: that was left out.").wait_for()
+    assert page.url.endswith(f"?like={ids['riso-disc-0.png']}")
+    assert page.get_by_role("radiogroup", name="Style of").is_hidden()
+
+
 def bomb() -> bytes:
     """A PNG of a few bytes that says it has 60,000 x 60,000 pixels."""
 

@@ -94,7 +94,10 @@ def _show_spaces() -> None:
         border="horizontal",
     )
     if len(rows) == 1:
-        st.markdown("Another model can be added beside it: `stylesearch space add NAME`")
+        st.markdown(
+            "Another model can be added beside it: `stylesearch space add NAME`; so can the style of backgrounds or of "
+            "subjects alone: `stylesearch space add --region background`"
+        )
 
 
 def _show_disk() -> None:

@@ -10,12 +10,16 @@ class Brush {
     this.tip = tip; // shows where the brush is, and how large
     this.onChange = onChange;
     this.mask = document.createElement("canvas"); // opaque where painted
-    this.edits = []; // all of them since it was opened: undoing one does the others again
-    this.begun = null; // what was painted before
     this.erasing = false;
     this.size = 0.12; // of the picture's longer side
-    this.at = [0.5, 0.5]; // shares of the sides
+    this.forget();
+  }
+
+  forget() {
+    this.edits = []; // all of them since it was opened: undoing one does the others again
+    this.begun = null; // what was painted before
     this.small = null; // what is sent
+    this.at = [0.5, 0.5]; // shares of the sides
   }
 
   // `painting`: address of a picture that is opaque where it was painted; null: nowhere. `cells`: along a side of what is sent.

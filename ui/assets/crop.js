@@ -44,6 +44,7 @@ class Cropper {
   open({ picture, name, box, painting, cells }) {
     if (this.dialog.open) return; // it was drawn again: what was done here stays
     this.tools.box.set(box);
+    this.tools.brush.forget();
     this.image.alt = name;
     this.stage.ariaLabel = `${name}: choose a part`;
     this.image.onload = () => {
@@ -135,8 +136,9 @@ class Cropper {
     event.stopPropagation(); // Streamlit has shortcuts of its own
     if (this.tool === "brush" && this.brushed(event)) return event.preventDefault();
     if (event.target !== this.stage) return;
-    if (event.key === "Enter" && this.tools[this.tool].chosen) this.finish("use");
-    else this.tools[this.tool].pressed(event);
+    if (event.key !== "Enter") return this.tools[this.tool].pressed(event);
+    event.preventDefault(); // it would press what has the focus next: the button that opened this
+    if (this.tools[this.tool].chosen) this.finish("use");
   }
 
   // Keys of the brush that hold in the whole dialog; whether this was one.

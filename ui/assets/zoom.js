@@ -105,10 +105,7 @@ class Zoom {
       // A square that is wider than the picture must not spill over its edges.
       const cut = [-top / (bottom - top), (right - 1) / (right - left), (bottom - 1) / (bottom - top), -left / (right - left)];
       this.overlay.style.clipPath = `inset(${cut.map((share) => `${100 * Math.max(0, share)}%`).join(" ")})`;
-      const tall = this.picture.height / this.picture.width;
-      const spare = 0.002; // the viewer rounds its size down
-      const place = new window.OpenSeadragon.Rect(left, top * tall, right - left + spare, (bottom - top) * tall + spare);
-      this.viewer.addOverlay({ element: this.overlay, location: place });
+      this.lay(this.overlay, left, top, right, bottom);
     }
     this.overlay.style.opacity = this.strength;
   }
@@ -133,8 +130,15 @@ class Zoom {
     const subject = `url(${image})`;
     this.veil.style.maskImage = only === "background" ? subject : `${subject}, linear-gradient(#000, #000)`;
     this.veil.style.maskComposite = "exclude";
+    this.lay(this.veil, 0, 0, 1, 1);
+  }
+
+  // Over a part of the picture; edges are shares of its sides.
+  lay(element, left, top, right, bottom) {
     const tall = this.picture.height / this.picture.width;
-    this.viewer.addOverlay({ element: this.veil, location: new window.OpenSeadragon.Rect(0, 0, 1, tall) });
+    const spare = 0.002; // the viewer rounds its size down
+    const location = new window.OpenSeadragon.Rect(left, top * tall, right - left + spare, (bottom - top) * tall + spare);
+    this.viewer.addOverlay({ element, location });
   }
 
   dropVeil() {
