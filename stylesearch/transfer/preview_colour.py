@@ -15,7 +15,7 @@ _FRAME = 8  # pixels of that along the border, which is ground more often than n
 
 # Of the transport between palettes, in squared distances of OKLab: how far from the cheapest plan it may be, what it
 # costs to use a colour more or less than the references do, and how much ground to figure weighs against colour.
-_SMOOTHING, _SHARES, _GROUND = 0.004, 0.2, 0.35
+_SMOOTHING, _SHARES, _GROUND = 0.004, 0.2, 0.7
 _TURNS = 200  # of Sinkhorn's scaling; palettes of a few dozen colours have settled by then
 _REACH = 0.06  # OKLab; how far the shift of one colour of the palette spreads to others between them
 _LEAST_SPREAD = 0.03  # of lightness; below it, differences are not stretched
@@ -32,7 +32,8 @@ class Palette:
     Attributes:
         colours: float32 (K, 3), OKLab.
         shares: float64 (K,), of the pixels; they sum to 1.
-        ground: float64 (K,): 1 where a colour lies only along the border, 0 where only inside, 0.5 where evenly.
+        ground: float64 (K,): 1 for the colour that is most common along the border beside inside, 0 for colours that
+            are inside only.
     """
 
     colours: np.ndarray
@@ -49,7 +50,8 @@ class Palette:
         counts = np.bincount(nearest.ravel(), minlength=len(colours))
         within = np.bincount(inside.ravel(), minlength=len(colours))
         border, middle = (counts - within) / (nearest.size - inside.size), within / inside.size
-        return cls(colours, counts / counts.sum(), border / np.maximum(border + middle, 1e-9))
+        outside = border / np.maximum(border + middle, 1e-9)
+        return cls(colours, counts / counts.sum(), outside / max(outside.max(), 1e-9))
 
     @classmethod
     def joined(cls, palettes: Sequence[Palette], weights: Sequence[float]) -> Palette:
@@ -100,6 +102,7 @@ def _costs(own: Palette, wanted: Palette) -> np.ndarray:
     ]
     # What counts is how light a colour is beside the others of its picture.
     lightness = (own.colours[:, 0] - means[0]) / spreads[0] * spreads[1] + means[1]
+    lightness = lightness.clip(wanted.colours[:, 0].min(), wanted.colours[:, 0].max())
     costs = (lightness[:, None] - wanted.colours[None, :, 0]).astype(np.float64) ** 2
     costs += ((own.colours[:, None, 1:] - wanted.colours[None, :, 1:]) ** 2).sum(2)
     costs += (_GROUND * (own.ground[:, None] - wanted.ground)) ** 2

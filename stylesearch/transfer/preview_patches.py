@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.functional import conv2d, fold, pad, unfold
+from torch.nn.functional import conv2d, fold, pad
 
 PATCH = 7  # pixels along a side
 _MIDDLE = PATCH // 2
@@ -99,12 +99,9 @@ class Pool:
         """The first channels of these patches: float32 (N, channels, p p)."""
         found = torch.empty(len(patch), channels, PATCH * PATCH)
         reference, y, x = self._place(patch)
-        steps = torch.arange(PATCH)
         for number, picture in enumerate(self._references):
-            rows, width = (reference == number).nonzero()[:, 0], picture.shape[2]
-            corner = y[rows] * width + x[rows]
-            places = corner[:, None] + (steps[:, None] * width + steps).reshape(-1)
-            found[rows] = picture[:channels].reshape(channels, -1)[:, places].transpose(0, 1)
+            rows = (reference == number).nonzero()[:, 0]
+            found[rows] = _cut(picture[:channels], y[rows], x[rows])
         return found
 
     def _place(self, patch: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -154,12 +151,21 @@ def _vote(patches: Tensor, cost: Tensor, size: Sequence[int], stride: int) -> Te
     return fold((patches * votes).flatten(1).T[None], tuple(size), PATCH, stride=stride)[0] / total
 
 
+def _cut(picture: Tensor, y: Tensor, x: Tensor) -> Tensor:
+    """Patches of (C, H, W) with their upper left corners at these rows and columns (N,): (N, C, p p)."""
+    steps, width = torch.arange(PATCH), picture.shape[2]
+    places = (y * width + x)[:, None] + (steps[:, None] * width + steps).reshape(-1)
+    return picture.reshape(len(picture), -1)[:, places].transpose(0, 1)
+
+
 def _principal(references: Sequence[Tensor], generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Of patches of the references: their projected mean (F,), and the principal components (F, C, p, p)."""
     drawn = []
     for reference in references:
-        patches = unfold(reference[None], PATCH)[0].T
-        drawn.append(patches[torch.randint(len(patches), (_LEARNT_FROM,), generator=generator)])
+        y, x = (
+            torch.randint(length - PATCH + 1, (_LEARNT_FROM,), generator=generator) for length in reference.shape[1:]
+        )
+        drawn.append(_cut(reference, y, x).flatten(1))
     sample = torch.cat(drawn)
     mean = sample.mean(0)
     centred = sample - mean

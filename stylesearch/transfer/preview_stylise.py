@@ -33,10 +33,10 @@ Size = tuple[int, int]
 
 _COARSEST = 64  # pixels along the shorter side where strokes are laid first
 _LEAST_SIDE = 16  # pixels, of whatever is resized: more than a patch
-_LEAST_AREA, _MOST_AREA = 256**2, 768**2  # of what is put together from patches; enlarged afterwards
+_LEAST_AREA, _MOST_AREA = 384**2, 768**2  # of what is put together from patches; enlarged afterwards
 
 _GUIDE_AREA = 192**2  # pixels at which is judged what a stroke stands for
-_CALM = 5  # pixels of that, of the median that takes strokes and outlines away
+_CALM = 3  # pixels of that, of the median that takes strokes and outlines away
 _EDGES = (0.10, 0.08, 0.05)  # how much edges weigh beside OKLab, from coarse to fine
 _FAINT, _STRONG = 0.25, 0.96  # quantiles of the gradient that are no edge, and a whole one
 
