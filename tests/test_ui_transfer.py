@@ -46,7 +46,7 @@ def chromium() -> Iterator[Any]:
 def page(chromium: Any, address: str) -> Iterator[Any]:
     """A visitor's window. Whatever happens in it, no script may fail and no traceback may show."""
     context = chromium.new_context(viewport={"width": 1280, "height": 800}, base_url=address)
-    context.set_default_timeout(20_000)
+    context.set_default_timeout(60_000)  # the first picture waits for torch
     window = context.new_page()
     errors: list[str] = []
     window.on("pageerror", lambda error: errors.append(str(error)))
