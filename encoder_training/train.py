@@ -138,7 +138,7 @@ def train(experiment: Experiment, out: Path) -> nn.Module:
         modules.load_state_dict(saved["modules"])
         optimiser.load_state_dict(saved["optimiser"])
         averaged.state, start = saved["averaged"], saved["step"]
-        _forget_after(out / "metrics.jsonl", start)
+        forget_after(out / "metrics.jsonl", start)
 
     batches = Batches(e.shares, e.images_per_style, e.crop, e.seed, rank())
     loader = DataLoader(batches, batch_size=None, sampler=range(start, e.steps), num_workers=e.workers)
@@ -173,7 +173,7 @@ def train(experiment: Experiment, out: Path) -> nn.Module:
                 loss = loss.detach()
             else:
                 loss = cached_backward(image, pixels, loss_of, e.chunk)
-        _mean_over_ranks([loss, *(p.grad for p in trained if p.grad is not None)])
+        mean_over_ranks([loss, *(p.grad for p in trained if p.grad is not None)])
         norm = nn.utils.clip_grad_norm_(trained, e.clip)
         optimiser.step()
         averaged.update(step)
@@ -182,13 +182,13 @@ def train(experiment: Experiment, out: Path) -> nn.Module:
             seconds = time.perf_counter() - began
             rate = (step + 1 - start) * len(styles) * world_size() / seconds
             record = {"step": step, "loss": loss.item(), "gradient": norm.item(), "images_per_second": round(rate, 1)}
-            _log(out / "metrics.jsonl", record)
+            log(out / "metrics.jsonl", record)
             done = step + 1
             if done % e.save_every == 0 or done == e.steps:
                 _save(path, modules, optimiser, averaged, done)
             if e.evaluate is not None and (done % e.evaluate_every == 0 or done == e.steps):
                 with averaged.swapped_in() as model, torch.inference_mode():
-                    _log(out / "metrics.jsonl", {"step": step, **e.evaluate(model, out)})
+                    log(out / "metrics.jsonl", {"step": step, **e.evaluate(model, out)})
                 draw_curve(out / "metrics.jsonl", out / "curve.png")
 
     image.load_state_dict(averaged.state)
@@ -196,7 +196,8 @@ def train(experiment: Experiment, out: Path) -> nn.Module:
     return image  # type: ignore[no-any-return]
 
 
-def _mean_over_ranks(tensors: Sequence[Tensor]) -> None:
+def mean_over_ranks(tensors: Sequence[Tensor]) -> None:
+    """Replaces tensors by their means over all ranks, in place."""
     if world_size() > 1:
         for tensor in tensors:
             dist.all_reduce(tensor)
@@ -210,12 +211,13 @@ def _save(path: Path, modules: nn.Module, optimiser: torch.optim.Optimizer, aver
     path.with_suffix(".new").replace(path)
 
 
-def _log(path: Path, record: dict[str, float]) -> None:
+def log(path: Path, record: dict[str, float]) -> None:
+    """Appends a record, with its "step", to a file of JSON lines."""
     with path.open("a") as stream:
         stream.write(json.dumps(record) + "\n")
 
 
-def _forget_after(path: Path, step: int) -> None:
+def forget_after(path: Path, step: int) -> None:
     """Drops what a killed run logged after its last checkpoint, because it is about to be done again."""
     if path.exists():
         lines = [line for line in path.read_text().splitlines(keepends=True) if line.endswith("\n")]

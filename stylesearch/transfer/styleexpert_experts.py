@@ -99,7 +99,7 @@ class LoraExperts(nn.Module):
         strength: 0 to 1, of all that the experts add.
         """
         weight = self.cond_gate.weight
-        # Offloaded layer by layer the weight is nowhere until it is used; its dtype may be one that is only for keeping.
+        # Offloaded layer by layer the weight is nowhere until it is used; its dtype may be one for keeping only.
         device = None if weight.is_meta else weight.device
         logits = self.cond_gate(styles.to(device, self.loraA.dtype))
         gates, chosen = logits.topk(min(mixing.top_k, logits.shape[-1]), dim=-1)
@@ -244,8 +244,7 @@ def style_latents(encoder: Encoder, pictures: Sequence[Image]) -> Tensor:
     """
     if isinstance(encoder, StyleExpertEncoder):
         return torch.from_numpy(encoder.style_latents(pictures))
-    scaled: Tensor = torch.from_numpy(encoder.embed_batch(pictures)) * encoder.dim**0.5
-    return scaled
+    return torch.from_numpy(encoder.embed_batch(pictures)).mul(encoder.dim**0.5)
 
 
 def read_experts(path: Path) -> tuple[Mixing, dict[str, Tensor]]:
@@ -270,8 +269,8 @@ def read_experts(path: Path) -> tuple[Mixing, dict[str, Tensor]]:
 
 
 def _add(linear: nn.Module, taken: tuple[Tensor, ...], given: Tensor) -> Tensor:
-    experts: LoraExperts = linear.get_submodule(_CHILD)  # type: ignore[assignment]
-    return given + experts(taken[0])
+    added: Tensor = linear.get_submodule(_CHILD)(taken[0])
+    return given + added
 
 
 def _linear_maps(transformer: nn.Module, layers: Mapping[str, LoraExperts]) -> dict[str, nn.Linear]:
