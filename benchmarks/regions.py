@@ -16,7 +16,8 @@ and sets in which there is nothing to be won: "drawn", subject and background in
 white), `texture_shape_cue`, and other sets of DIR as they are, held-out styles alone.
 
 Sides: the whole picture; its vector less what a content embedding tells of it (StyleDecoupler, arXiv 2601.17697), which
-needs no mask; each use of a mask (`stylesearch.masking.regions`), with the true mask ("oracle") and that of a masker.
+needs no mask, learnt from the very contents of the set, and from all but the one that a picture shows; each use of a
+mask (`stylesearch.masking.regions`), with the true mask ("oracle") and that of a masker.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ SWEPT = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 _BATCH = 32
 _WIDTH = 140  # characters; tables are for files, too
 _CONTENT_CELLS, _ORIENTATIONS = 8, 8
-_CONTENT_DIRECTIONS = 32
+_CONTENT_DIRECTIONS = 16
 _AS_THEY_ARE = ("texture_shape_cue", "supagruen_artists", "aihorde_styles")
 
 
@@ -83,27 +84,34 @@ def outcome(vectors: np.ndarray, pictures: KnownPictures) -> Outcome:
     return Outcome(each, pictures.styles[ranking.queries])
 
 
-def without_content(vectors: np.ndarray, contents: np.ndarray, directions: int = _CONTENT_DIRECTIONS) -> np.ndarray:
-    """Vectors less what contents tell of them: the residual of least squares over the whole set.
+def without_content(
+    vectors: np.ndarray, told: np.ndarray, contents: np.ndarray | None = None, directions: int = _CONTENT_DIRECTIONS
+) -> np.ndarray:
+    """Vectors less what a content embedding tells of them, by least squares over the pictures of a set.
 
     StyleDecoupler (arXiv 2601.17697) takes off the projection on a content embedding. Where the two embeddings have
-    axes of their own, it takes a linear map between them, which the pictures themselves give, without any label.
+    axes of their own, it takes a linear map between them, which the pictures themselves give, without any style label.
 
     Args:
         vectors: float32 (N, D), rows of unit length.
-        contents: float32 (N, C), embeddings of the same pictures that know little of style.
-        directions: principal directions of `contents` that are used, at most one for eight pictures: as many as there
-            are pictures would tell everything.
+        told: float32 (N, C), embeddings of the same pictures that know little of style.
+        contents: (N,), what each shows: then the map for a content is learnt from pictures of other contents, as it has
+            to be where a subject is new; None: from all pictures.
+        directions: principal directions of `told` that are used.
 
     Returns:
         float32 (N, D), rows of unit length.
     """
-    centred, told = vectors - vectors.mean(0), contents - contents.mean(0)
-    left, strengths, _ = np.linalg.svd(told, full_matrices=False)
-    used = min(directions, max(1, len(vectors) // 8))
-    basis = left[:, :used][:, strengths[:used] > 1e-6 * strengths[0]]
-    rest = vectors - basis @ (basis.T @ centred)
-    unit: np.ndarray = (rest / np.linalg.norm(rest, axis=1, keepdims=True)).astype(np.float32)
+    rest = np.empty_like(vectors)
+    groups = np.zeros(len(vectors)) if contents is None else contents
+    for group in np.unique(groups):
+        own = groups == group
+        seen = own if contents is None else ~own
+        middle, centre = told[seen].mean(0), vectors[seen].mean(0)
+        axes = np.linalg.svd(told[seen] - middle, full_matrices=False)[2][:directions].T
+        slope = np.linalg.lstsq((told[seen] - middle) @ axes, vectors[seen] - centre, rcond=None)[0]
+        rest[own] = vectors[own] - (told[own] - middle) @ axes @ slope
+    unit: np.ndarray = rest / np.linalg.norm(rest, axis=1, keepdims=True)
     return unit
 
 
@@ -193,9 +201,10 @@ def report(encoder: Encoder, pictures: KnownPictures, masks: dict[str, Masks], c
         if whole is None:
             whole = outcome(regions.whole, pictures)
             table.add_row("whole", *whole.cells(whole), "")
-            contents = layouts(pictures.pixels) if content is None else _embedded(content, pictures.pixels)
-            projected = outcome(without_content(regions.whole, contents), pictures)
-            table.add_row("projection", *projected.cells(whole), "")
+            told = layouts(pictures.pixels) if content is None else _embedded(content, pictures.pixels)
+            for name, known in (("these", None), ("other", pictures.contents)):
+                projected = outcome(without_content(regions.whole, told, known), pictures)
+                table.add_row(f"projection, learnt from {name} contents", *projected.cells(whole), "")
         for use in USES:
             result = outcome(regions.mixed(regions.alone(use), ALPHAS[use]), pictures)
             name = f"{source}, {use} {ALPHAS[use]:g}" + (" (default)" if use == DEFAULT_USE else "")

@@ -47,13 +47,27 @@ def test_what_contents_tell_is_taken_off() -> None:
     style, content = rng.normal(size=(60, 5)), rng.normal(size=(60, 3))
     vectors = np.hstack([style, content @ rng.normal(size=(3, 4))]) + 3
     vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
-    rest = regions.without_content(vectors, content.astype(np.float32), directions=3)
+    rest = regions.without_content(vectors, content.astype(np.float32))
     np.testing.assert_allclose(np.linalg.norm(rest, axis=1), 1, atol=1e-5)
     centred = content - content.mean(0)
     slope = np.linalg.lstsq(centred, vectors - vectors.mean(0), rcond=None)[0]
     expected = vectors - centred @ slope
     expected /= np.linalg.norm(expected, axis=1, keepdims=True)
     np.testing.assert_allclose(rest, expected, atol=1e-4)
+
+
+def test_of_a_new_content_only_other_contents_tell() -> None:
+    rng = np.random.default_rng(1)
+    vectors, told = (rng.normal(size=(40, 6)).astype(np.float32) for _ in range(2))
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    contents = np.arange(40) % 4
+    rest = regions.without_content(vectors, told, contents)
+    others = contents != 2
+    slope = np.linalg.lstsq(told[others] - told[others].mean(0), vectors[others] - vectors[others].mean(0), rcond=None)[
+        0
+    ]
+    expected = vectors[2] - (told[2] - told[others].mean(0)) @ slope
+    np.testing.assert_allclose(rest[2], expected / np.linalg.norm(expected), atol=1e-4)
 
 
 def test_layouts_know_shapes_and_not_colours() -> None:
@@ -139,6 +153,6 @@ def test_it_prints_a_table_for_each_set(data: Path) -> None:
     shown = CliRunner().invoke(app, [str(data), *options], catch_exceptions=False).output
     for name in (*region_sets.RENDERED, "icons on textures", "icon_sets"):
         assert f"{name}, by" in shown
-    assert "oracle, fill 0.3 (default)" in shown and "projection" in shown
+    assert "oracle, fill 0.3 (default)" in shown and "projection, learnt from other contents" in shown
     swept = CliRunner().invoke(app, [*options, "--sweep"], catch_exceptions=False).output
     assert "1 (whole)" in swept and "projection" not in swept
