@@ -15,7 +15,7 @@ _FRAME = 8  # pixels of that along the border, which is ground more often than n
 
 # Of the transport between palettes, in squared distances of OKLab: how far from the cheapest plan it may be, what it
 # costs to use a colour more or less than the references do, and how much ground to figure weighs against colour.
-_SMOOTHING, _SHARES, _GROUND = 0.004, 0.2, 0.7
+_SMOOTHING, _SHARES, _GROUND = 0.004, 0.05, 0.7
 _TURNS = 200  # of Sinkhorn's scaling; palettes of a few dozen colours have settled by then
 _REACH = 0.06  # OKLab; how far the shift of one colour of the palette spreads to others between them
 _LEAST_SPREAD = 0.03  # of lightness; below it, differences are not stretched
