@@ -17,7 +17,6 @@ from ui.painted import LONGEST, SIDE, box_around, read_painting, take_painting, 
 from ui.state import Search
 from ui.wording import count, reason, refused_upload, verbatim
 
-
 CELLS = np.add.outer((np.arange(SIDE) - 20) ** 2, (np.arange(SIDE) - 40) ** 2) < 100
 PAINTED = write_painting(CELLS)
 

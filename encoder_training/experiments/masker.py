@@ -40,8 +40,8 @@ _PHOTOS_PER_SET = 150
 _CHECKPOINT_EVERY = 500
 _EMA = 0.998
 
-# Four of five pictures have a subject, so the network is quick to see one. Of 480 fresh pictures in families of training
-# this much more doubt errs least: it abstains in 93 % of those without a subject and in 3 % of those with one.
+# Four of five pictures have a subject, so the network is quick to see one. Of 480 fresh pictures in families of
+# training this much more doubt errs least: it abstains in 93 % of those without a subject and in 3 % of those with one.
 _CAUTION = 2.5
 
 
