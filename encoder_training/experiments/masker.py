@@ -77,7 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> Path:
     draw(composites, settings, _photos(chosen.data, settings.config.image_size))
     network = train(composites, chosen.out / "masker.pt", settings)
     with torch.no_grad():
-        network.stands_out.bias -= _CAUTION
+        network.stands_out.bias.sub_(_CAUTION)
     return export(network, chosen.tag, chosen.out)
 
 
