@@ -158,9 +158,7 @@ def test_a_copy_is_alike_in_everything():
     assert min(mirrored) > 0.9
 
 
-@pytest.mark.parametrize(
-    ("trait", "change"), [("colour", recoloured), ("tone", lightened), ("texture", grainy)], ids=lambda one: str(one)
-)
+@pytest.mark.parametrize(("trait", "change"), [("colour", recoloured), ("tone", lightened), ("texture", grainy)])
 def test_each_trait_stands_alone(trait, change):
     found = compared(change)._asdict()
     lowered = found.pop(trait)
