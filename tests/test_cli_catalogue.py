@@ -14,6 +14,7 @@ from test_cli import run, run_json
 from stylesearch.cli.describe import FOUND
 from stylesearch.cli.filters import years_of
 from stylesearch.errors import UsageError
+from stylesearch.library import Library
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +48,15 @@ def test_search_filters(folder: Path) -> None:
     assert found("--licence", "public domain") == found("--date", "..1900") == ["vase.png"]
     assert found("--date", "1970..1985", "--software", "photoshop") == ["poster.jpg"]
     assert found("--generated") == ["cat.png"] and found("--not-generated") == ["poster.jpg", "vase.png"]
+    with Library.open(folder / "library") as library:
+        for colour in library.facets().colours:
+            asset_ids = {asset.id for asset in library.browse(9, colours=colour.value)}
+            asked = ("search", f"id:{min(asset_ids)}", "--colour", colour.value, "--include-references")
+            hits = run_json(*asked, "-l", folder / "library")
+            assert {hit["id"] for hit in hits} == asset_ids
+    assert found("--size", "small") == ["cat.png", "poster.jpg", "vase.png"] and found("--size", "huge") == []
+    assert found("--shape", "portrait") + found("--shape", "landscape", "--shape", "square") == found()
+    assert "'mauve'" in run("search", reference, "--colour", "mauve", "-l", folder / "library", code=2).output
     assert "run backwards" in run("search", reference, "--date", "2..1", "-l", folder / "library", code=2).output
 
 

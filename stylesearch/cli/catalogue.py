@@ -9,12 +9,15 @@ import typer
 
 from stylesearch.cli.app import SOME_REFUSED, JsonOption, LibraryOption, app, examples, print_json
 from stylesearch.cli.filters import (
+    ColourFilter,
     CreatorFilter,
     DateFilter,
     FormatFilter,
     GeneratedFilter,
     LicenceFilter,
     PathFilter,
+    ShapeFilter,
+    SizeFilter,
     SoftwareFilter,
     TagFilter,
     filters,
@@ -43,6 +46,9 @@ def export(
     date: DateFilter = None,
     software: SoftwareFilter = None,
     generated: GeneratedFilter = None,
+    colour: ColourFilter = None,
+    size: SizeFilter = None,
+    shape: ShapeFilter = None,
     library: LibraryOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -61,6 +67,9 @@ def export(
         date=date,
         software=software,
         generated=generated,
+        colour=colour,
+        size=size,
+        shape=shape,
     )
     left = 0
     with Library.open(library) as opened:

@@ -38,6 +38,17 @@ GeneratedFilter = Annotated[
         show_default="both",
     ),
 ]
+ColourFilter = Annotated[
+    list[str] | None,
+    typer.Option("--colour", help="Only pictures that show this colour: red, grey, '#2f67c5', ... Repeatable: all."),
+]
+SizeFilter = Annotated[
+    list[str] | None,
+    typer.Option("--size", help="Only small, medium, large or huge pictures, by the longest side. Repeatable: any."),
+]
+ShapeFilter = Annotated[
+    list[str] | None, typer.Option("--shape", help="Only landscape, portrait or square pictures. Repeatable: any.")
+]
 
 
 def filters_of(
@@ -49,6 +60,9 @@ def filters_of(
     date: str | None,
     software: list[str] | None,
     generated: bool | None,
+    colour: list[str] | None,
+    size: list[str] | None,
+    shape: list[str] | None,
 ) -> dict[str, Any]:
     """The options by the names of `stylesearch.query.Filters`."""
     return {
@@ -60,6 +74,9 @@ def filters_of(
         "software": software or (),
         "years": years_of(date),
         "generated": generated,
+        "colours": colour or (),
+        "sizes": size or (),
+        "orientations": shape or (),
     }
 
 

@@ -10,12 +10,15 @@ import typer
 
 from stylesearch.cli.app import JsonOption, LibraryOption, app, examples, print_json, print_table
 from stylesearch.cli.filters import (
+    ColourFilter,
     CreatorFilter,
     DateFilter,
     FormatFilter,
     GeneratedFilter,
     LicenceFilter,
     PathFilter,
+    ShapeFilter,
+    SizeFilter,
     SoftwareFilter,
     TagFilter,
     filters_of,
@@ -68,6 +71,9 @@ def search(
     date: DateFilter = None,
     software: SoftwareFilter = None,
     generated: GeneratedFilter = None,
+    colour: ColourFilter = None,
+    size: SizeFilter = None,
+    shape: ShapeFilter = None,
     space: Annotated[
         str | None,
         typer.Option(help="Search in this space of the library.", show_default="see: stylesearch space list"),
@@ -107,7 +113,7 @@ def search(
             counter_references=[source_of(text) for text in unlike or ()],
             k=k,
             exclude_references=not include_references,
-            **filters_of(path, format, tag, creator, licence, date, software, generated),
+            **filters_of(path, format, tag, creator, licence, date, software, generated, colour, size, shape),
         )
         if sheet is not None:
             spare_originals(opened.catalog, sheet)
