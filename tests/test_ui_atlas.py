@@ -177,6 +177,14 @@ def test_keys_move_and_zoom_and_show_all(page, atlas):
         before = after
 
 
+def test_a_search_leads_to_its_place_on_the_map(page, library, atlas):
+    reference = int(atlas.ids[0])
+    page.goto(f"/?like={reference}")
+    page.get_by_role("button", name="On the map").click()
+    page.wait_for_url(f"**/atlas?like={reference}")
+    page.get_by_text("pictures closest to your search").wait_for()
+
+
 def test_hits_of_a_search_are_marked(page, library, atlas):
     open_atlas(page, f"?like={atlas.ids[0]}")
     assert page.get_by_text("pictures closest to your search").is_visible()

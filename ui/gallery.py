@@ -47,6 +47,7 @@ def show_gallery(
     groups: Sequence[Sequence[int]] | None = None,
     sure: float | None = None,
     calibrate: bool = False,
+    on_map: bool = False,
 ) -> None:
     """Draws the gallery.
 
@@ -55,12 +56,13 @@ def show_gallery(
         heading: what these pictures are.
         more: whether there are more pictures to load.
         act: called when a visitor asks for something, with {"do": "like" | "less" | "board" | "transfer" | "open",
-            "ids": [int]}, {"do": "sure", "value": float}, {"do": "calibrate"}, {"do": "more"}, or {"do": "again"}
-            where the browser lacks tiles that were left out.
+            "ids": [int]}, {"do": "sure", "value": float}, {"do": "calibrate"}, {"do": "map"}, {"do": "more"}, or
+            {"do": "again"} where the browser lacks tiles that were left out.
         groups: asset ids of the pictures to show in their order; those after the first of a group are folded under it.
             None: all tiles, each on its own.
         sure: the least score of what is shown, one of `state.SURENESS`; None: nobody can say.
         calibrate: offer to find out.
+        on_map: offer to show them on the map of the library.
     """
     data = {
         "tiles": list(tiles),
@@ -68,6 +70,7 @@ def show_gallery(
         "heading": heading,
         "more": more,
         "calibrate": calibrate,
+        "map": on_map,
         "sure": sure,
         "steps": state.SURENESS,
         "step": state.steps(),

@@ -53,6 +53,8 @@ def _do_what_was_asked() -> None:
             open_transfer([search.reference(one) or Chosen(one) for one in ids])
         case ("open", (asset_id,)):
             state.open_page("asset", {"id": str(asset_id), **state.current().to_address()})
+        case ("map", _):
+            state.open_page("atlas", state.current().to_address())
         case ("calibrate", _):
             with st.spinner("Finding out how sure this library can be. It takes a minute or so, once."):
                 try:
@@ -113,6 +115,7 @@ def _show_hits(opened: Library, search: state.Search) -> None:
         more=len(hits) > number and number < state.MOST_SHOWN,
         sure=sure if scored else None,
         calibrate=not opened.searching(space).calibrated,
+        on_map=search.region is None and all(isinstance(one.key, int) for one in (*search.like, *search.less)),
         act=_on_gallery,
     )
 
@@ -196,8 +199,8 @@ def _on_gallery(event: Any) -> None:
             state.ask(what, ids)
         case {"do": "sure", "value": int() | float() as least} if least in state.SURENESS:
             state.go_to(replace(search, sure=float(least)))
-        case {"do": "calibrate"}:
-            state.ask("calibrate", ())
+        case {"do": "calibrate" | "map" as what}:
+            state.ask(what, ())
         case {"do": "more"}:
             state.show_more(search)
         case {"do": "again"}:

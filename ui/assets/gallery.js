@@ -50,6 +50,7 @@ class Gallery {
     on("pointerleave", () => this.preview(null));
     this.find(".more").addEventListener("click", () => this.act({ do: "more" }));
     this.find(".calibrate").addEventListener("click", () => this.act({ do: "calibrate" }));
+    this.find(".map").addEventListener("click", () => this.act({ do: "map" }));
     const sure = this.find(".sure input");
     sure.addEventListener("input", () => (this.find(".sure output").textContent = SURE[sure.value]));
     sure.addEventListener("change", () => this.act({ do: "sure", value: this.steps[sure.value] }));
@@ -69,7 +70,7 @@ class Gallery {
     input.addEventListener("keydown", (event) => event.stopPropagation()); // Streamlit has shortcuts of its own
   }
 
-  draw({ tiles, groups, heading, more, calibrate, sure, steps }) {
+  draw({ tiles, groups, heading, more, calibrate, map, sure, steps }) {
     for (const tile of tiles) this.known.set(tile.id, tile);
     if (groups.flat().some((id) => !this.known.has(id))) return this.act({ do: "again" });
     const goesOn = this.groups.every(([first], index) => first === groups[index]?.[0]);
@@ -82,6 +83,7 @@ class Gallery {
     this.section.classList.remove("busy");
     this.steps = steps;
     this.find(".calibrate").hidden = !calibrate;
+    this.find(".map").hidden = !map;
     this.find(".sure").hidden = sure === null;
     if (sure !== null) {
       Object.assign(this.find(".sure input"), { max: steps.length - 1, value: steps.indexOf(sure) });
