@@ -46,9 +46,6 @@ TRAY = "tray"
 GALLERY = "gallery"
 CROP = "crop"
 ASSET = "asset"
-FORMAT_FILTER = "format_filter"
-FOLDER_FILTER = "folder_filter"
-COUNT_CHOICE = "count_choice"
 
 _Number = TypeVar("_Number", int, float)
 
