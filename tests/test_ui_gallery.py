@@ -189,6 +189,17 @@ def test_more_pictures_are_sent_once_and_again_where_they_were_lost(page):
     assert names(page) == shown
 
 
+def test_many_at_once_come_by_themselves_and_stay_selected(page, ids):
+    open_page(page)
+    page.get_by_role("button", name="Show more").scroll_into_view_if_needed()
+    page.locator(".tile").nth(PICTURES - 1).wait_for()
+    last = names(page)[-1]
+    open_page(page, f"?n=120&select={ids[last]}")
+    page.locator(".tile").nth(PICTURES - 1).wait_for(state="attached")
+    page.locator(".bar output", has_text="1 selected").wait_for()
+    assert chosen(page) == [last]
+
+
 def test_a_narrow_window_and_a_wide_one(chromium, address):
     for width, columns in ((390, range(2, 5)), (2560, range(5, 14))):
         with visitor(chromium, address, viewport={"width": width, "height": 900}) as page:

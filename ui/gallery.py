@@ -48,6 +48,7 @@ def show_gallery(
     sure: float | None = None,
     calibrate: bool = False,
     on_map: bool = False,
+    hurry: bool = False,
 ) -> None:
     """Draws the gallery.
 
@@ -63,6 +64,7 @@ def show_gallery(
         sure: the least score of what is shown, one of `state.SURENESS`; None: nobody can say.
         calibrate: offer to find out.
         on_map: offer to show them on the map of the library.
+        hurry: ask for more at once, and not only where a visitor has come near the end.
     """
     data = {
         "tiles": list(tiles),
@@ -71,6 +73,7 @@ def show_gallery(
         "more": more,
         "calibrate": calibrate,
         "map": on_map,
+        "hurry": hurry,
         "sure": sure,
         "steps": state.SURENESS,
         "step": state.steps(),

@@ -115,6 +115,7 @@ def _show_hits(opened: Library, search: state.Search) -> None:
         more=len(hits) > number and number < state.MOST_SHOWN,
         sure=sure if scored else None,
         calibrate=not opened.searching(space).calibrated,
+        hurry=number < search.count,
         on_map=search.region is None and all(isinstance(one.key, int) for one in (*search.like, *search.less)),
         act=_on_gallery,
     )
@@ -168,6 +169,7 @@ def _show_all(opened: Library, search: state.Search) -> None:
             "Pick a picture to find more like it" if search.less else "From your library",
             groups=[[asset.id] for asset in assets[:number]],
             more=len(assets) > number and number < state.MOST_SHOWN,
+            hurry=number < search.count,
             act=_on_gallery,
         )
     elif without_filters(search) != search:

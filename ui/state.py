@@ -50,6 +50,7 @@ ASSET = "asset"
 _Number = TypeVar("_Number", int, float)
 
 COUNTS = (60, 120, 250, 500)  # how many pictures to show at once
+AT_FIRST = COUNTS[0]  # of those, so many before the rest: an answer to a click must not wait for hundreds
 MOST_SHOWN = 5_000
 SURENESS = (0.0, 0.25, 0.5, 0.75)  # least scores that the page offers; 0: whatever comes closest
 _LONGEST_FOLDER = 200
@@ -252,15 +253,16 @@ def notices() -> list[str]:
 
 
 def shown(search: Search) -> Shown:
-    """As many answers as the search asks for, and what was loaded since."""
+    """The first answers that the search asks for, and what was loaded since."""
     held, so_far = st.session_state.get(_SHOWN, (None, Shown(0)))
-    return cast("Shown", so_far) if held == search else Shown(search.count)
+    return cast("Shown", so_far) if held == search else Shown(min(search.count, AT_FIRST))
 
 
 def show_more(search: Search) -> None:
-    """Shows as many answers again, up to `MOST_SHOWN`."""
+    """Shows the rest of what the search asks for, or as many answers again, up to `MOST_SHOWN`."""
     number = shown(search).number
-    st.session_state[_SHOWN] = search, Shown(min(number + search.count, MOST_SHOWN), number)
+    more = search.count if number < search.count else number + search.count
+    st.session_state[_SHOWN] = search, Shown(min(more, MOST_SHOWN), number)
 
 
 def send_again(search: Search) -> None:

@@ -70,7 +70,7 @@ class Gallery {
     input.addEventListener("keydown", (event) => event.stopPropagation()); // Streamlit has shortcuts of its own
   }
 
-  draw({ tiles, groups, heading, more, calibrate, map, sure, steps }) {
+  draw({ tiles, groups, heading, more, calibrate, map, hurry, sure, steps }) {
     for (const tile of tiles) this.known.set(tile.id, tile);
     if (groups.flat().some((id) => !this.known.has(id))) return this.act({ do: "again" });
     const goesOn = this.groups.every(([first], index) => first === groups[index]?.[0]);
@@ -89,6 +89,7 @@ class Gallery {
       Object.assign(this.find(".sure input"), { max: steps.length - 1, value: steps.indexOf(sure) });
       this.find(".sure output").textContent = SURE[steps.indexOf(sure)];
     }
+    this.hurried = more && hurry;
     this.show(goesOn);
     if (!goesOn) {
       this.preview(null);
@@ -97,7 +98,8 @@ class Gallery {
     }
     this.find(".more").hidden = !more;
     this.observer.disconnect();
-    if (more) this.observer.observe(this.find(".more"));
+    if (this.hurried) requestAnimationFrame(() => this.act({ do: "more" })); // what there is, is painted first
+    else if (more) this.observer.observe(this.find(".more"));
   }
 
   // Brings the rows up to the groups.
@@ -113,7 +115,8 @@ class Gallery {
     arrange(this.list, [...this.elements.values()]);
     this.setCurrent(goesOn ? Math.max(0, shown.indexOf(focused)) : 0);
     if (hadFocus) this.focus(this.current);
-    this.selection.keepShown();
+    if (this.hurried) this.selection.show(); // what is selected may be among the rest
+    else this.selection.keepShown();
   }
 
   element({ id, width, height, thumbnail, name }) {
