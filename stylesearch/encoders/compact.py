@@ -18,7 +18,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from stylesearch.encoders.base import Encoder
 from stylesearch.encoders.compact_network import Compact, CompactConfig, ConvNorm, TextTower
-from stylesearch.encoders.compute import device_and_dtype, weights_digest
+from stylesearch.encoders.compute import device_and_dtype, in_chunks, weights_digest
 from stylesearch.encoders.fill import fill_in, is_kept
 from stylesearch.encoders.places import Places
 from stylesearch.errors import EncoderError
@@ -27,7 +27,6 @@ from stylesearch.images import Preprocess
 WEIGHTS = Path(__file__).parent / "weights"
 FORMAT = 1
 _LEAST_SIDE = 64  # pixels, of what the statistics can describe
-_CHUNK = 8  # pictures at a time on a CPU, so that their intermediate maps stay in its cache
 
 
 class CompactEncoder(Encoder):
@@ -61,13 +60,13 @@ class CompactEncoder(Encoder):
         self._tower, self._texts = _for_inference(tower, compute, self._device), texts.eval().to(self._device)
 
     def _embed(self, pixels: np.ndarray) -> np.ndarray:
-        chunk = _CHUNK if self._device.type == "cpu" else len(pixels)
+        return in_chunks(self._forward, pixels, self._device)
+
+    def _forward(self, pixels: np.ndarray) -> np.ndarray:
         with torch.inference_mode():
-            parts = []
-            for start in range(0, len(pixels), chunk):
-                batch = torch.from_numpy(np.ascontiguousarray(pixels[start : start + chunk])).to(self._device)
-                parts.append(self._tower(batch.permute(0, 3, 1, 2).float() / 255).cpu())
-            return torch.cat(parts).numpy()
+            batch = torch.from_numpy(np.ascontiguousarray(pixels)).to(self._device)
+            vectors: np.ndarray = self._tower(batch.permute(0, 3, 1, 2).float() / 255).cpu().numpy()
+        return vectors
 
     def _embed_masked(self, pixels: np.ndarray, keep: np.ndarray) -> np.ndarray:
         # Every kernel that reaches over the edge of what is kept finds something like it there, and is not counted.

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     import torch
 
 _DTYPES = ("float32", "bfloat16")
+_CHUNK = 8  # pictures at most
 
 
 @cache
@@ -43,6 +46,44 @@ def device_and_dtype(dtype: str | None = None) -> tuple[torch.device, torch.dtyp
     if dtype not in _DTYPES:
         raise EncoderError(f"The dtype is '{dtype}'; it must be one of: {', '.join(_DTYPES)}.")
     return torch.device("cuda" if cuda else "cpu"), getattr(torch, dtype)
+
+
+def in_chunks(function: Callable[[np.ndarray], np.ndarray], pixels: np.ndarray, device: torch.device) -> np.ndarray:
+    """What `function` gives for pictures (N, ...), N >= 1, called with so many at a time as suit the device.
+
+    On a CPU those are few, so that their intermediate maps stay in its cache, and each thread has a chunk to itself:
+    threads that share one wait for the last of them at every layer, and for long where other processes want the cores,
+    as decoders do. Where torch is allowed one thread (`OMP_NUM_THREADS`), all is done in the calling one.
+    """
+    import torch
+
+    count = torch.get_num_threads()
+    if device.type != "cpu" or len(pixels) < count:
+        return function(pixels)
+    chunk = min(_CHUNK, -(-len(pixels) // count))
+    chunks = [pixels[start : start + chunk] for start in range(0, len(pixels), chunk)]
+    return np.concatenate(list(map(function, chunks) if count == 1 else _threads(count).map(function, chunks)))
+
+
+@cache
+def _threads(count: int) -> ThreadPoolExecutor:
+    """That many threads, in each of which torch works alone."""
+    import torch
+
+    before, started = torch.get_num_threads(), threading.Barrier(count + 1)
+
+    def start() -> None:
+        torch.get_num_threads()  # a thread asks once what was last set for all; from then on it has its own number
+        torch.set_num_threads(1)
+        started.wait()
+
+    pool = ThreadPoolExecutor(count, "encode-part", start)
+    for _ in range(count):
+        pool.submit(int)
+    started.wait()
+    # The last number set is also that of threads which are yet to ask.
+    torch.set_num_threads(before)
+    return pool
 
 
 def weights_digest(module: torch.nn.Module, *identity: object) -> str:
@@ -110,8 +151,11 @@ class TorchEncoder(Encoder):
         """What a function of normalised pictures, float (N, 3, S, S), gives for pixels uint8 (N, S, S, 3)."""
         import torch
 
-        with torch.inference_mode():
-            batch = torch.from_numpy(np.ascontiguousarray(pixels)).to(self._device).permute(0, 3, 1, 2)
-            batch = ((batch - self._mean) / self._std).to(self._torch_dtype)
-            vectors: np.ndarray = function(batch).float().cpu().numpy()
-        return vectors
+        def forward(some: np.ndarray) -> np.ndarray:
+            with torch.inference_mode():
+                batch = torch.from_numpy(np.ascontiguousarray(some)).to(self._device).permute(0, 3, 1, 2)
+                batch = ((batch - self._mean) / self._std).to(self._torch_dtype)
+                vectors: np.ndarray = function(batch).float().cpu().numpy()
+            return vectors
+
+        return in_chunks(forward, pixels, self._device)
