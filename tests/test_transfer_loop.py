@@ -28,6 +28,7 @@ from stylesearch.query import Crop, Filters
 from stylesearch.search import combine
 from stylesearch.settings import Settings
 from stylesearch.transfer.loop import FOLDER, Created, Input, create
+from stylesearch.transfer.provenance import manifest_definition
 
 SETTINGS = Settings.from_environment()
 
@@ -158,6 +159,22 @@ def test_the_file_says_of_itself_how_it_was_made(library: Library) -> None:
     assert manifest["ingredients"][0]["title"] == "ring.png"
     assert str(library.folder) not in json.dumps(manifest) and '"id"' not in json.dumps(manifest)
     assert library.browse(10, generated=True) == [made.asset]
+
+
+@pytest.mark.parametrize(
+    ("backend", "told"),
+    [
+        ("preview", "preview"),
+        ("styleexpert@/home/ann/models/Kontext", "styleexpert@Kontext"),
+        (r"flux:redux@D:\ann\FLUX.1-dev", "flux:redux@FLUX.1-dev"),
+        ("comfyui:http://10.0.0.4:8188#flux-redux", "comfyui#flux-redux"),
+        ("comfyui:http://10.0.0.4:8188#/home/ann@work/own.json", "comfyui#own.json"),
+    ],
+)
+def test_the_file_does_not_say_where_models_are(library: Library, backend: str, told: str) -> None:
+    (made,) = make(library, Input(ids(library)["riso/ring"]))
+    manifest = manifest_definition(replace(made.lineage, backend=backend), "a.png")
+    assert manifest["assertions"][1]["data"]["backend"] == told
 
 
 def test_what_no_trained_model_made_does_not_say_so(library: Library) -> None:

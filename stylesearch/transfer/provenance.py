@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import json
 from importlib.metadata import version
+from pathlib import PureWindowsPath
 from typing import Any
 
 from PIL.Image import Image
@@ -57,8 +58,9 @@ def manifest_definition(lineage: Lineage, name: str) -> dict[str, Any]:
         "digitalSourceType": _SOURCE_TYPES + _source_type(lineage),
     }
     used = [*lineage.references, *([lineage.content] if lineage.content is not None else [])]
-    # The ids within the library mean nothing outside of it.
+    # The ids within the library mean nothing outside of it, and where models and servers are is nobody's business.
     said = lineage.as_record()
+    said["backend"] = _placeless(lineage.backend)
     for record in (*said["references"], said["content"] or {}):
         record.pop("id", None)
     return {
@@ -71,6 +73,14 @@ def manifest_definition(lineage: Lineage, name: str) -> dict[str, Any]:
         ],
         "ingredients": [_ingredient(number, one) for number, one in enumerate(used)],
     }
+
+
+def _placeless(backend: str) -> str:
+    """A backend's name without folders and addresses: "flux:redux@FLUX.1-dev", "comfyui#workflow.json"."""
+    start, mark, end = backend.rpartition("#" if "#" in backend else "@")
+    if mark == "#":
+        start = start.partition(":")[0]
+    return start + mark + PureWindowsPath(end).name  # which knows both kinds of separators
 
 
 def _ingredient(number: int, ingredient: Ingredient) -> dict[str, str]:
