@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from stylesearch.vectors.structures import Structure
-from stylesearch.vectors.table import VectorTable
+from stylesearch.vectors.table import BLOCK_ROWS, VectorTable
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Cover:
     Attributes:
         structure: built over an earlier table.
         table: the present one.
-        rows: int64 (R,): row of each of the structure's entries; -1: a tombstone.
+        rows: int32 (R,): row of each of the structure's entries; -1: a tombstone.
         fresh: int64 (F,): the other rows, ascending.
     """
 
@@ -30,8 +30,10 @@ class Cover:
     @classmethod
     def over(cls, structure: Structure, alive: np.ndarray, table: VectorTable) -> Cover:
         """Entries for which `alive`, bool (R,), is False are tombstones, as are those of ids that the table lacks."""
-        rows = table.rows(structure.entry_ids)
-        rows[~alive] = -1
+        rows = np.empty(len(structure.entry_ids), np.int32)
+        for start in range(0, len(rows), BLOCK_ROWS):  # in blocks: the process keeps what is given back
+            block = slice(start, start + BLOCK_ROWS)
+            rows[block] = np.where(alive[block], table.rows(structure.entry_ids[block]), -1)
         known = np.zeros(len(table), bool)
         known[rows[rows >= 0]] = True
         return cls(structure, table, rows, np.flatnonzero(~known))
@@ -69,7 +71,7 @@ class Cover:
         return entries if self._distinct else np.logical_or.reduceat(entries, self.structure.starts[:-1])
 
     def rows_of(self, nodes: np.ndarray, mask: np.ndarray | None, most: int) -> np.ndarray:
-        """int64 rows within `mask` that the nodes, int64 (F,) padded with -1, stand for: the first `most` of each."""
+        """int32 rows within `mask` that the nodes, int64 (F,) padded with -1, stand for: the first `most` of each."""
         nodes = nodes[nodes >= 0]
         if self._distinct:
             rows = self.rows[nodes]

@@ -75,7 +75,7 @@ class Graph(Recipe):
 
     kind = "hnsw"
     links = 12  # a node, twice as many on the ground floor
-    build = 80  # efConstruction
+    build = 160  # efConstruction: with 80, a few of a million are in parts of the graph that no walk finds
     walk = 96  # efSearch, at least
 
     def factory(self, count: int, dim: int) -> str:
