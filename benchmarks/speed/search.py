@@ -60,11 +60,15 @@ def measure(config: Config, tell: Callable[[str], None]) -> Part:
 
 
 def interleaved(sides: dict[str, Search], queries: np.ndarray) -> dict[str, np.ndarray]:
-    """Seconds (rounds,) of each side; the first `WARM_UP` queries are not counted."""
+    """Seconds (rounds,) of each side; the first `WARM_UP` queries are not counted.
+
+    Each round has an order of its own: a side that always came after another of the same engine would find in the
+    processor's cache what that one has just read.
+    """
     taken: dict[str, list[float]] = {name: [] for name in sides}
-    names = list(sides)
-    for turn, query in enumerate(queries):
-        for name in names[turn % len(names) :] + names[: turn % len(names)]:  # nobody is always first
+    rng = np.random.default_rng(0)
+    for query in queries:
+        for name in rng.permutation(list(sides)).tolist():
             start = time.perf_counter()
             sides[name](query[None])
             taken[name].append(time.perf_counter() - start)

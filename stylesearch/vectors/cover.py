@@ -50,7 +50,7 @@ class Cover:
         """bool (R,): entries that are no tombstones."""
         return np.asarray(self.rows >= 0)
 
-    @property
+    @cached_property
     def tombstones(self) -> int:
         """Number of entries whose vector is gone."""
         return len(self.rows) - int(np.count_nonzero(self.alive))
