@@ -94,10 +94,10 @@ def score(side: Side, pictures: Composites) -> Scores:
         began = time.perf_counter()
         masks = side(pixels)
         seconds.append((time.perf_counter() - began) / len(pixels))
-        usable = masks.usable
-        found = (masks.values >= 0.5) & usable[:, None, None]
+        there = masks.found
+        found = (masks.values >= 0.5) & there[:, None, None]
         overlaps.append(overlap(found, pictures.masks[start : start + BATCH] >= 128))
-        abstained.append(~usable)
+        abstained.append(~there)
     return Scores(np.concatenate(overlaps), np.concatenate(abstained), statistics.median(seconds))
 
 

@@ -45,7 +45,7 @@ from stylesearch.masking.regions import ALPHAS, DEFAULT_USE, USES, mixed, region
 
 SWEPT = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 _BATCH = 32
-_WIDTH = 140  # characters; tables are for files, too
+_WIDTH = 175  # characters; tables are for files, too
 _CONTENT_CELLS, _ORIENTATIONS = 8, 8
 _CONTENT_DIRECTIONS = 16
 _AS_THEY_ARE = ("texture_shape_cue", "supagruen_artists", "aihorde_styles")
@@ -174,8 +174,8 @@ def _found(masker: Masker, pictures: KnownPictures) -> Masks:
         masker.mask_batch([Image.fromarray(one) for one in pictures.pixels[start : start + _BATCH]])
         for start in range(0, len(pictures.pixels), _BATCH)
     ]
-    values, confidence = (np.concatenate([getattr(part, name) for part in parts]) for name in ("values", "confidence"))
-    return Masks(values, confidence)
+    columns = ([getattr(part, name) for part in parts] for name in ("values", "confidence", "white"))
+    return Masks(*map(np.concatenate, columns))
 
 
 def _sets(data: Path | None, size: int, styles: int, contents: int, seed: int, sweep: bool) -> Iterator[KnownPictures]:

@@ -20,6 +20,7 @@ holds everything in memory of its own until it is opened again.
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import tempfile
 import time
@@ -70,8 +71,9 @@ def main() -> None:
     parser.add_argument("--no-qdrant", action="store_true", help="Leave raw qdrant-edge out.")
     parser.add_argument("--json", type=Path, help="Write the result there.")
     parser.add_argument("--plot", type=Path, help="Draw what grows with the number of vectors.")
+    parser.add_argument("--also", type=Path, nargs="+", default=[], help="Draw these results of --json with it.")
     given = parser.parse_args()
-    parts = []
+    parts: list[Part] = []
     console = Console(width=None if sys.stdout.isatty() else 180)
     for count in given.counts:
         part = measure(count, given.dim, given.index, given.seed, not given.no_library, not given.no_qdrant)
@@ -80,7 +82,7 @@ def main() -> None:
         if given.json:  # after each size: the last one may ask too much of the machine
             given.json.write_text(Result(machine(), versions(), commit(), tuple(parts)).to_json(), encoding="utf-8")
     if given.plot:
-        plot(given.counts, parts, given.plot)
+        plot(parts + [part for file in given.also for part in _read(file)], given.plot)
 
 
 def measure(count: int, dim: int, kinds: Sequence[str], seed: int, library: bool, qdrant: bool) -> Part:
@@ -292,8 +294,16 @@ def _percentiles(seconds: np.ndarray) -> dict[str, float]:
     return {f"p{share} ms": 1e3 * float(np.percentile(seconds, share)) for share in (50, 95, 99)}
 
 
-def plot(counts: list[int], parts: list[Part], path: Path) -> None:
+def _read(file: Path) -> list[Part]:
+    found = json.loads(file.read_text(encoding="utf-8"))["parts"]
+    return [Part(part["name"], part["setting"], tuple(Row(**row) for row in part["rows"])) for part in found]
+
+
+def plot(parts: Sequence[Part], path: Path) -> None:
     """Draws what grows over the number of vectors, a panel for each figure; the suffix of `path` says the format.
+
+    Args:
+        parts: as `measure` gives them, in any order.
 
     Raises:
         MissingDependencyError: matplotlib is not installed.
@@ -309,9 +319,11 @@ def plot(counts: list[int], parts: list[Part], path: Path) -> None:
         "file MB": "files, MB",
         "x codes": "memory / codes of a byte a number",
     }
+    by_count = {int(part.setting.partition(" x ")[0].replace(",", "")): part for part in parts}
+    counts = sorted(by_count)
     figure = Figure(figsize=(10, 5.5), layout="constrained")
     for axes, (column, label) in zip(figure.subplots(2, 3).flat, panels.items(), strict=True):
-        values = [next(row.values[column] for row in part.rows if column in row.values) for part in parts]
+        values = [next(row.values[column] for row in by_count[count].rows if column in row.values) for count in counts]
         axes.plot(counts, values, marker="o", color="#2b6cb0")
         axes.set(xscale="log", title=label)
         axes.grid(alpha=0.3)

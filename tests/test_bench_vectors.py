@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from benchmarks.clustered import clustered_vectors
-from benchmarks.vectors import measure, plot
+from benchmarks.speed.result import Result
+from benchmarks.vectors import _read, measure, plot
 from stylesearch.vectors import faiss_index
 
 
@@ -33,5 +36,7 @@ def test_every_side_is_measured(tmp_path, monkeypatch, kind):
     assert ("qdrant, 10.0% kept, by payload" in rows) == (kind == "exact")
     assert {f"index {kind}, one at a time", "Library.search, one at a time", f"index {kind}, 200 together"} < set(rows)
     assert ("raw FAISS of faiss:hnsw, one at a time" in rows) == (kind == "faiss:hnsw")
-    plot([700, 7_000], [part, part], tmp_path / "growth.svg")
+    earlier = tmp_path / "earlier.json"
+    earlier.write_text(Result({}, {}, "", (replace(part, setting="7,000 x 16, k = 10"),)).to_json(), encoding="utf-8")
+    plot([part, *_read(earlier)], tmp_path / "growth.svg")
     assert "<svg" in (tmp_path / "growth.svg").read_text()

@@ -13,6 +13,7 @@ from stylesearch.encoders.descriptors import LabGradientEncoder
 from stylesearch.errors import EncoderError, UsageError
 from stylesearch.images import Preprocess, fit, shown_box
 from stylesearch.masking.base import Masker, Masks
+from stylesearch.masking.keeping import kept
 from stylesearch.masking.regions import ALPHAS, DEFAULT_USE, USES, RegionEncoder, mixed, region_encoder, resized
 
 RED = (230, 20, 20)
@@ -174,3 +175,18 @@ def test_the_rest_is_the_encoders_own() -> None:
     np.testing.assert_array_equal(encoder.embed_texts(["ink wash"]), inner.embed_texts(["ink wash"]))
     pixels = fit(with_subject(grainy(1)), inner.preprocess)[None]
     np.testing.assert_array_equal(encoder.patches_pixels(pixels), inner.patches_pixels(pixels))
+
+
+def test_what_lies_on_white_counts_as_a_whole() -> None:
+    on_white, on_blue = (Image.new("RGB", (128, 128), ground) for ground in ("white", (90, 120, 200)))
+    pictures = [with_subject(one) for one in (on_white, on_blue, Image.new("RGB", (128, 128), (250, 248, 246)))]
+    masks = RedMasker().mask_batch(pictures)
+    assert masks.found.all() and masks.usable.tolist() == [False, True, False]
+    assert [mask.usable for mask in kept(masks)] == [False, True, False]
+    encoder = LabGradientEncoder()
+    whole, alone = encoder.embed_batch(pictures), region(encoder).embed_batch(pictures)
+    assert (whole == alone).all(axis=1).tolist() == [True, False, True]
+    shown = np.asarray(
+        with_subject(on_white, (0, 30, 100, 110))
+    )  # it is no ground any more where the subject leaves it
+    assert RedMasker().mask_batch([Image.fromarray(shown)]).usable.all()

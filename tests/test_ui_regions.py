@@ -188,7 +188,7 @@ def test_a_picture_says_what_its_subject_is(page, ids):
     page.get_by_role("button", name="Only the background").click()
     page.locator(".veil").wait_for(state="detached")
     page.goto(f"/asset?id={ids['moss-bars.png']}")
-    page.get_by_text("Nothing stands out in it, so all of it counts.").wait_for()
+    page.get_by_text("Nothing stands out in it, or it lies on white, so all of it counts.").wait_for()
     assert only.is_hidden()
     page.goto(f"/asset?id={ids['night-ring.png']}")
     page.get_by_text("Nobody has looked for its subject yet.").wait_for()

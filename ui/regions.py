@@ -30,7 +30,7 @@ def space_of(opened: Library, search: state.Search) -> str | None:
 
 
 def counts_whole(opened: Library, search: state.Search, key: Key) -> bool:
-    """Whether all of a reference counts in a search by a region, since nothing stands out in it."""
+    """Whether all of a reference counts in a search by a region, since nothing stands out in it or it lies on white."""
     if region_of(opened, search) == "whole":
         return False
     if isinstance(key, int):
@@ -56,7 +56,7 @@ def subject_of(opened: Library, asset: Asset) -> dict[str, Any] | None:
     if mask is None:
         return {"image": None, "note": "Nobody has looked for its subject yet. In a terminal: stylesearch index PATH"}
     if not mask.usable:
-        return {"image": None, "note": "Nothing stands out in it, so all of it counts."}
+        return {"image": None, "note": "Nothing stands out in it, or it lies on white, so all of it counts."}
     return {"image": opaque_where(mask.values), "note": ""}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +18,13 @@ if TYPE_CHECKING:
 STANDS_OUT = 0.5
 """Least confidence at which a mask is used; below it, every region of a picture is the whole of it."""
 
+GROUND_RULE = 1
+"""Raised with any change to `white_grounds`; part of every masker's fingerprint."""
+
+_FRAME = 0.03  # of the side
+_WHITE = 245  # of 255, in every channel
+_MOST_OF_IT = 0.97  # of the frame
+
 
 @dataclass(frozen=True)
 class Masks:
@@ -26,16 +33,23 @@ class Masks:
     Attributes:
         values: float32 (N, H, W) in [0, 1], 1 on the subject, over the picture squashed to a square.
         confidence: float32 (N,) in [0, 1], how sure it is that anything stands out at all.
+        white: bool (N,), pictures that lie on white; None: none of them. See `white_grounds`.
     """
 
     values: np.ndarray
     confidence: np.ndarray
+    white: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.values)
 
     @property
     def usable(self) -> np.ndarray:
+        """bool (N,): pictures in which something stands out, on a ground that has a style, too."""
+        return self.found if self.white is None else self.found & ~self.white
+
+    @property
+    def found(self) -> np.ndarray:
         """bool (N,): pictures in which something stands out, and something is left beside it."""
         share = self.values.mean((1, 2))
         result: np.ndarray = (self.confidence >= STANDS_OUT) & (share > 0.005) & (share < 0.98)
@@ -77,7 +91,7 @@ class Masker(ABC):
             )
         if len(pixels) == 0:
             return Masks(np.empty((0, side, side), np.float32), np.empty(0, np.float32))
-        masks = self._mask(pixels)
+        masks = replace(self._mask(pixels), white=white_grounds(pixels))
         for numbers in (masks.values, masks.confidence):
             if not (np.isfinite(numbers).all() and numbers.min() >= 0 and numbers.max() <= 1):
                 raise EncoderError(f"{self.name} gave a mask with numbers outside 0 to 1.")
@@ -89,3 +103,18 @@ class Masker(ABC):
         if not images:
             return self.mask_pixels(np.empty((0, side, side, 3), np.uint8))
         return self.mask_pixels(np.stack([fit(image, self.preprocess) for image in images]))
+
+
+def white_grounds(pixels: np.ndarray) -> np.ndarray:
+    """Which pictures lie on white, as icons and cut-out products do: bool (N,) for uint8 (N, S, S, 3).
+
+    White is no style. All that such a picture has is its subject's, so its regions are the whole of it; a mask could
+    only take a part of the subject for the whole. A ground of any other colour is somebody's choice, and stays. The
+    ground is judged by a frame around the picture.
+    """
+    side = pixels.shape[1]
+    edge = max(1, round(_FRAME * side))
+    frame = np.ones((side, side), bool)
+    frame[edge:-edge, edge:-edge] = False
+    white: np.ndarray = (pixels[:, frame].min(axis=2) >= _WHITE).mean(axis=1) >= _MOST_OF_IT
+    return white

@@ -14,7 +14,7 @@ from stylesearch.records import StoredMask
 def kept(masks: Masks) -> list[StoredMask]:
     """Each of the masks, as coarse as it is kept."""
     coarse = [unpack_mask(pack_mask(values)) for values in masks.values]
-    usable = Masks(_stacked(coarse), masks.confidence).usable.tolist()
+    usable = Masks(_stacked(coarse), masks.confidence, masks.white).usable.tolist()
     nothing = np.zeros((SIDE, SIDE), np.float32)
     return [
         StoredMask(values if good else nothing, confidence, good)
