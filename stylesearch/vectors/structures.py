@@ -128,9 +128,12 @@ class Lists(Recipe):
 
     def factory(self, count: int, dim: int) -> str:
         # 4 sqrt(N) lists: FAISS's guide to choosing an index. A list takes 39 vectors to learn, as its k-means warns.
-        lists = max(1, min(round(4 * math.sqrt(count)), min(count, SAMPLE) // 39))
+        lists = self._lists(count)
         parts = max(part for part in range(1, max(2, dim // 4 + 1)) if dim % part == 0)
         return f"IVF{lists},PQ{parts}x4fs"
+
+    def _lists(self, count: int) -> int:
+        return max(1, min(round(4 * math.sqrt(count)), min(count, SAMPLE) // 39))
 
     def bytes(self, count: int, dim: int) -> int:
         return count * (dim // 8 + 8) + round(4 * math.sqrt(count)) * dim * 4
@@ -142,12 +145,15 @@ class Lists(Recipe):
         return 40 * wanted + 200
 
     def cost(self, fetch: int, kept: int, count: int) -> float:
-        return 4 * min(fetch, kept) + 1_500
+        read = min(1.0, self._probes(kept / count) / self._lists(count)) * count
+        return 4 * min(fetch, kept) + 1_500 + (0.2 * read if kept < count else 0)  # a filter is asked for each code
+
+    def _probes(self, share: float) -> int:
+        return max(self.probes, int(0.2 * self.probes / share))
 
     def parameters(self, faiss: Any, index: Any, fetch: int, share: float, selector: Any) -> Any:
-        probes = max(self.probes, int(0.2 * self.probes / share))
         chosen = {} if selector is None else {"sel": selector}
-        return faiss.SearchParametersIVF(nprobe=min(probes, index.nlist), **chosen)
+        return faiss.SearchParametersIVF(nprobe=min(self._probes(share), index.nlist), **chosen)
 
 
 class Cards(Recipe):
