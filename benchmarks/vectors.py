@@ -82,7 +82,7 @@ def main() -> None:
         if given.json:  # after each size: the last one may ask too much of the machine
             given.json.write_text(Result(machine(), versions(), commit(), tuple(parts)).to_json(), encoding="utf-8")
     if given.plot:
-        plot(parts + [part for file in given.also for part in _read(file)], given.plot)
+        plot([part for file in given.also for part in _read(file)] + parts, given.plot)
 
 
 def measure(count: int, dim: int, kinds: Sequence[str], seed: int, library: bool, qdrant: bool) -> Part:
@@ -303,7 +303,7 @@ def plot(parts: Sequence[Part], path: Path) -> None:
     """Draws what grows over the number of vectors, a panel for each figure; the suffix of `path` says the format.
 
     Args:
-        parts: as `measure` gives them, in any order.
+        parts: as `measure` gives them; of two of one size the later.
 
     Raises:
         MissingDependencyError: matplotlib is not installed.

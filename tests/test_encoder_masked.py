@@ -86,6 +86,16 @@ def test_the_whole_kept_is_the_whole(encoder: Encoder) -> None:
     assert encoder.embed_masked(pictures(side)[:0], left_half(side)[:0]).shape == (0, encoder.dim)
 
 
+def test_each_of_many_pictures_keeps_its_own_mask(encoder: Encoder) -> None:
+    side = encoder.preprocess.size
+    many, keep = pictures(side, 11), np.zeros((11, side, side), np.float32)
+    for number in range(11):
+        keep[number, :, : side // 2 + number * side // 30] = 1
+    together = encoder.embed_masked(many, keep)
+    alone = [encoder.embed_masked(many[row : row + 1], keep[row : row + 1])[0] for row in range(11)]
+    np.testing.assert_allclose(together, alone, atol=1e-5)
+
+
 def test_masks_that_do_not_fit_are_refused() -> None:
     encoder = load_encoder("descriptors:lab-gradient")
     with pytest.raises(EncoderError, match=r"masks of shape \(3, 128, 128\).*not \(2, 128, 128\)"):

@@ -5,6 +5,8 @@ import subprocess
 import sys
 
 _PROGRAM = """
+import os
+import signal
 import threading
 import numpy as np
 import torch
@@ -18,14 +20,14 @@ def double(some):
     return 2 * some
 
 numbers = np.arange(50).reshape(50, 1)
-doubled = in_chunks(double, numbers, torch.device("cpu"))
+doubled = in_chunks(double, torch.device("cpu"), numbers)
 assert np.array_equal(doubled, 2 * numbers), doubled
 assert {(False, 1)} == {one[:2] for one in seen} and max(one[2] for one in seen) == 8, seen
 
 def fail(some):
     raise ValueError(some[0, 0])
 try:
-    in_chunks(fail, numbers, torch.device("cpu"))
+    in_chunks(fail, torch.device("cpu"), numbers)
 except ValueError as exc:
     assert exc.args == (0,)
 else:
@@ -37,11 +39,27 @@ thread.start()
 thread.join()
 assert [torch.get_num_threads(), *later] == [2, 2], later
 
+sums = in_chunks(lambda one, other: one + other, torch.device("cpu"), numbers, numbers[::-1])
+assert (sums == 49).all()
+
+child = os.fork()
+if not child:
+    signal.alarm(30)
+    os._exit(not np.array_equal(in_chunks(double, torch.device("cpu"), numbers), 2 * numbers))
+assert os.waitpid(child, 0)[1] == 0, "threads of the parent are waited for"
+
 encoder = load_encoder("compact:v1")
 pixels = np.random.default_rng(0).integers(0, 256, (19, 192, 192, 3), np.uint8)
 together = encoder.embed_pixels(pixels)
 alone = np.concatenate([encoder.embed_pixels(one[None]) for one in pixels])
 assert (together * alone).sum(1).min() > 0.9999, (together * alone).sum(1)
+
+late = []
+def after_the_end():
+    threading.main_thread().join()
+    late.append(in_chunks(double, torch.device("cpu"), numbers))
+    os._exit(0 if np.array_equal(late[0], 2 * numbers) else 9)
+threading.Thread(target=after_the_end).start()
 """
 
 

@@ -183,6 +183,9 @@ def test_what_lies_on_white_counts_as_a_whole() -> None:
     masks = RedMasker().mask_batch(pictures)
     assert masks.found.all() and masks.usable.tolist() == [False, True, False]
     assert [mask.usable for mask in kept(masks)] == [False, True, False]
+    print_with_margin = Image.new("RGB", (128, 128), "white")
+    print_with_margin.paste((90, 120, 200), (12, 12, 116, 116))
+    assert RedMasker().mask_batch([with_subject(print_with_margin)]).usable.all()
     encoder = LabGradientEncoder()
     whole, alone = encoder.embed_batch(pictures), region(encoder).embed_batch(pictures)
     assert (whole == alone).all(axis=1).tolist() == [True, False, True]

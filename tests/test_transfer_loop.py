@@ -165,7 +165,8 @@ def test_the_file_says_of_itself_how_it_was_made(library: Library) -> None:
     ("backend", "told"),
     [
         ("preview", "preview"),
-        ("styleexpert@/home/ann/models/Kontext", "styleexpert@Kontext"),
+        ("styleexpert@/home/ann/my#models/Kontext", "styleexpert@Kontext"),
+        ("flux:redux@/home/ann@work/FLUX.1-dev", "flux:redux@FLUX.1-dev"),
         (r"flux:redux@D:\ann\FLUX.1-dev", "flux:redux@FLUX.1-dev"),
         ("comfyui:http://10.0.0.4:8188#flux-redux", "comfyui#flux-redux"),
         ("comfyui:http://10.0.0.4:8188#/home/ann@work/own.json", "comfyui#own.json"),

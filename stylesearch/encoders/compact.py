@@ -60,7 +60,7 @@ class CompactEncoder(Encoder):
         self._tower, self._texts = _for_inference(tower, compute, self._device), texts.eval().to(self._device)
 
     def _embed(self, pixels: np.ndarray) -> np.ndarray:
-        return in_chunks(self._forward, pixels, self._device)
+        return in_chunks(self._forward, self._device, pixels)
 
     def _forward(self, pixels: np.ndarray) -> np.ndarray:
         with torch.inference_mode():

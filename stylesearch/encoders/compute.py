@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -48,42 +49,74 @@ def device_and_dtype(dtype: str | None = None) -> tuple[torch.device, torch.dtyp
     return torch.device("cuda" if cuda else "cpu"), getattr(torch, dtype)
 
 
-def in_chunks(function: Callable[[np.ndarray], np.ndarray], pixels: np.ndarray, device: torch.device) -> np.ndarray:
-    """What `function` gives for pictures (N, ...), N >= 1, called with so many at a time as suit the device.
+def in_chunks(function: Callable[..., np.ndarray], device: torch.device, *arrays: np.ndarray) -> np.ndarray:
+    """What `function` gives for pictures, called with so many at a time as suit the device.
 
-    On a CPU those are few, so that their intermediate maps stay in its cache, and each thread has a chunk to itself:
-    threads that share one wait for the last of them at every layer, and for long where other processes want the cores,
-    as decoders do. Where torch is allowed one thread (`OMP_NUM_THREADS`), all is done in the calling one.
+    On a CPU those are few, so that their intermediate maps stay in its cache; and where there is a picture for every
+    thread, each has chunks to itself. Threads that share one wait for the last of them at every layer, and for long
+    where other processes want the cores, as decoders do.
+
+    Args:
+        function: takes a part of each of the arrays.
+        device: that it computes on.
+        arrays: (N, ...), N >= 1, cut alike.
     """
     import torch
 
-    count = torch.get_num_threads()
-    if device.type != "cpu" or len(pixels) < count:
-        return function(pixels)
-    chunk = min(_CHUNK, -(-len(pixels) // count))
-    chunks = [pixels[start : start + chunk] for start in range(0, len(pixels), chunk)]
-    return np.concatenate(list(map(function, chunks) if count == 1 else _threads(count).map(function, chunks)))
+    if device.type != "cpu":
+        return function(*arrays)
+    total, count = len(arrays[0]), torch.get_num_threads()
+    apart = 1 < count <= total
+    chunk = min(_CHUNK, -(-total // count)) if apart else _CHUNK
+    chunks = [[array[start : start + chunk] for array in arrays] for start in range(0, total, chunk)]
+    if apart:
+        try:
+            found = [_threads(count).submit(function, *some) for some in chunks]
+        except RuntimeError:  # Python is ending, and starts nothing new
+            apart = False
+    return np.concatenate([one.result() for one in found] if apart else [function(*some) for some in chunks])
+
+
+_starting = threading.Lock()
+
+
+def _threads(count: int) -> ThreadPoolExecutor:
+    """That many threads, in each of which torch works alone."""
+    with _starting:
+        return _started(count)
 
 
 @cache
-def _threads(count: int) -> ThreadPoolExecutor:
-    """That many threads, in each of which torch works alone."""
+def _started(count: int) -> ThreadPoolExecutor:
     import torch
 
     before, started = torch.get_num_threads(), threading.Barrier(count + 1)
 
     def start() -> None:
-        torch.get_num_threads()  # a thread asks once what was last set for all; from then on it has its own number
-        torch.set_num_threads(1)
+        try:
+            torch.get_num_threads()  # a thread asks once what was last set for all; from then on it has its own number
+            torch.set_num_threads(1)
+        except BaseException:
+            started.abort()
+            raise
         started.wait()
 
     pool = ThreadPoolExecutor(count, "encode-part", start)
-    for _ in range(count):
-        pool.submit(int)
-    started.wait()
-    # The last number set is also that of threads which are yet to ask.
-    torch.set_num_threads(before)
+    try:
+        for _ in range(count):
+            pool.submit(int)
+        started.wait()
+    except BaseException:  # such as no more threads: who waits must not wait for ever
+        started.abort()
+        pool.shutdown(wait=False)
+        raise
+    finally:
+        torch.set_num_threads(before)  # the last number set is also that of threads which are yet to ask
     return pool
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_started.cache_clear)  # threads do not survive it
 
 
 def weights_digest(module: torch.nn.Module, *identity: object) -> str:
@@ -147,15 +180,16 @@ class TorchEncoder(Encoder):
     def _embed(self, pixels: np.ndarray) -> np.ndarray:
         return self._run(self._tower, pixels)
 
-    def _run(self, function: Callable[[torch.Tensor], torch.Tensor], pixels: np.ndarray) -> np.ndarray:
-        """What a function of normalised pictures, float (N, 3, S, S), gives for pixels uint8 (N, S, S, 3)."""
+    def _run(self, function: Callable[..., torch.Tensor], pixels: np.ndarray, *others: np.ndarray) -> np.ndarray:
+        """What a function of normalised pictures, float (N, 3, S, S), gives for pixels uint8 (N, S, S, 3); it takes
+        `others`, (N, ...), as well. It may be called with some of them at a time."""
         import torch
 
-        def forward(some: np.ndarray) -> np.ndarray:
+        def forward(some: np.ndarray, *rest: np.ndarray) -> np.ndarray:
             with torch.inference_mode():
                 batch = torch.from_numpy(np.ascontiguousarray(some)).to(self._device).permute(0, 3, 1, 2)
                 batch = ((batch - self._mean) / self._std).to(self._torch_dtype)
-                vectors: np.ndarray = function(batch).float().cpu().numpy()
+                vectors: np.ndarray = function(batch, *rest).float().cpu().numpy()
             return vectors
 
-        return in_chunks(forward, pixels, self._device)
+        return in_chunks(forward, self._device, pixels, *others)

@@ -42,4 +42,5 @@ class MegaStyleEncoder(TorchEncoder):
 
     def _embed_masked(self, pixels: np.ndarray, keep: np.ndarray) -> np.ndarray:
         tower, kept = self._siglip, is_kept(keep)
-        return self._run(lambda batch: pool_kept(tower.head, tower.tokens(batch), kept), fill_in(pixels, keep))
+        filled = fill_in(pixels, keep)
+        return self._run(lambda batch, here: pool_kept(tower.head, tower.tokens(batch), here), filled, kept)

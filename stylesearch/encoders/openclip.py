@@ -63,7 +63,7 @@ class OpenClipEncoder(TorchEncoder):
         tower, filled, kept = _SiglipOf.found(self._model.visual), fill_in(pixels, keep), is_kept(keep)
         if tower is None:
             return self._embed(filled)
-        return self._run(lambda batch: pool_kept(tower.pool, tower.tokens(batch), kept), filled)
+        return self._run(lambda batch, here: pool_kept(tower.pool, tower.tokens(batch), here), filled, kept)
 
     def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
         """See `Encoder.embed_texts`; the tokenizer of a published SigLIP is downloaded at the first call."""

@@ -24,6 +24,7 @@ GROUND_RULE = 1
 _FRAME = 0.03  # of the side
 _WHITE = 245  # of 255, in every channel
 _MOST_OF_IT = 0.97  # of the frame
+_HALF = 0.5  # of what lies beside the subject: a mask that took a part of it leaves the rest there
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,8 @@ class Masker(ABC):
             )
         if len(pixels) == 0:
             return Masks(np.empty((0, side, side), np.float32), np.empty(0, np.float32))
-        masks = replace(self._mask(pixels), white=white_grounds(pixels))
+        masks = self._mask(pixels)
+        masks = replace(masks, white=white_grounds(pixels, masks.values))
         for numbers in (masks.values, masks.confidence):
             if not (np.isfinite(numbers).all() and numbers.min() >= 0 and numbers.max() <= 1):
                 raise EncoderError(f"{self.name} gave a mask with numbers outside 0 to 1.")
@@ -105,16 +107,19 @@ class Masker(ABC):
         return self.mask_pixels(np.stack([fit(image, self.preprocess) for image in images]))
 
 
-def white_grounds(pixels: np.ndarray) -> np.ndarray:
+def white_grounds(pixels: np.ndarray, subject: np.ndarray) -> np.ndarray:
     """Which pictures lie on white, as icons and cut-out products do: bool (N,) for uint8 (N, S, S, 3).
 
     White is no style. All that such a picture has is its subject's, so its regions are the whole of it; a mask could
     only take a part of the subject for the whole. A ground of any other colour is somebody's choice, and stays. The
-    ground is judged by a frame around the picture.
+    ground is judged by a frame around the picture, and by what lies beside the subject, float (N, S, S) in [0, 1]: a
+    print with a white margin has a ground of its own inside it.
     """
     side = pixels.shape[1]
     edge = max(1, round(_FRAME * side))
     frame = np.ones((side, side), bool)
     frame[edge:-edge, edge:-edge] = False
-    white: np.ndarray = (pixels[:, frame].min(axis=2) >= _WHITE).mean(axis=1) >= _MOST_OF_IT
-    return white
+    white, beside = pixels.min(axis=3) >= _WHITE, subject < 0.5
+    blank = (white & beside).sum((1, 2)) >= _HALF * beside.sum((1, 2))
+    grounds: np.ndarray = blank & (white[:, frame].mean(axis=1) >= _MOST_OF_IT)
+    return grounds

@@ -8,7 +8,7 @@ import re
 import threading
 from dataclasses import dataclass
 from importlib.util import find_spec
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING
 
 from stylesearch.errors import TransferError, UsageError
@@ -202,10 +202,11 @@ def _capabilities(places: Places) -> Capabilities:
 
 
 def _models(graph: Graph) -> list[str]:
-    """What the loaders of a workflow load."""
+    """What the loaders of a workflow load, without the folders of the server."""
     loaders = [node["inputs"] for node in graph.nodes.values() if "Loader" in str(node["class_type"])]
     names = [value for inputs in loaders for name, value in inputs.items() if _NAMES_MODEL.fullmatch(name)]
-    return list(dict.fromkeys(value for value in names if isinstance(value, str)))
+    said = (PureWindowsPath(value) for value in names if isinstance(value, str))
+    return list(dict.fromkeys(path.name if path.root else path.as_posix() for path in said))
 
 
 def _shrunk(picture: Image) -> Image:

@@ -77,10 +77,15 @@ def manifest_definition(lineage: Lineage, name: str) -> dict[str, Any]:
 
 def _placeless(backend: str) -> str:
     """A backend's name without folders and addresses: "flux:redux@FLUX.1-dev", "comfyui#workflow.json"."""
-    start, mark, end = backend.rpartition("#" if "#" in backend else "@")
-    if mark == "#":
-        start = start.partition(":")[0]
-    return start + mark + PureWindowsPath(end).name  # which knows both kinds of separators
+    family, _, workflow = backend.partition("#")
+    if family.partition(":")[0] == "comfyui":
+        return f"comfyui#{_last(workflow)}"
+    kind, at, folder = backend.partition("@")
+    return kind + at + _last(folder)
+
+
+def _last(path: str) -> str:
+    return PureWindowsPath(path).name  # which knows both kinds of separators
 
 
 def _ingredient(number: int, ingredient: Ingredient) -> dict[str, str]:

@@ -18,7 +18,7 @@ class Cover:
     Attributes:
         structure: built over an earlier table.
         table: the present one.
-        rows: int32 (R,): row of each of the structure's entries; -1: a tombstone.
+        rows: int64 (R,): row of each of the structure's entries; -1: a tombstone.
         fresh: int64 (F,): the other rows, ascending.
     """
 
@@ -30,7 +30,7 @@ class Cover:
     @classmethod
     def over(cls, structure: Structure, alive: np.ndarray, table: VectorTable) -> Cover:
         """Entries for which `alive`, bool (R,), is False are tombstones, as are those of ids that the table lacks."""
-        rows = np.empty(len(structure.entry_ids), np.int32)
+        rows = np.empty(len(structure.entry_ids), np.int64)
         for start in range(0, len(rows), BLOCK_ROWS):  # in blocks: the process keeps what is given back
             block = slice(start, start + BLOCK_ROWS)
             rows[block] = np.where(alive[block], table.rows(structure.entry_ids[block]), -1)
@@ -71,7 +71,7 @@ class Cover:
         return entries if self._distinct else np.logical_or.reduceat(entries, self.structure.starts[:-1])
 
     def rows_of(self, nodes: np.ndarray, mask: np.ndarray | None, most: int) -> np.ndarray:
-        """int32 rows within `mask` that the nodes, int64 (F,) padded with -1, stand for: the first `most` of each."""
+        """int64 rows within `mask` that the nodes, int64 (F,) padded with -1, stand for: the first `most` of each."""
         nodes = nodes[nodes >= 0]
         if self._distinct:
             rows = self.rows[nodes]
