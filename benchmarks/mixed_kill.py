@@ -5,8 +5,8 @@
 
 After each kill: every change that the process has reported is there, and of the one that it was about to make all or
 nothing; nothing that was deleted is found; the vector index, once it has caught up, holds what one holds that is made
-anew from the catalog, and finds the same (recall@10 of 0.98, where it searches approximately). Prints a line for each
-kill and a verdict; exits with 1 where anything is wrong.
+anew from the catalog, and finds the same (where it searches approximately: recall@10 of 0.98, or at most 0.05 less than
+that one). Prints a line for each kill and a verdict; exits with 1 where anything is wrong.
 """
 
 from __future__ import annotations
@@ -28,11 +28,13 @@ from benchmarks import drawn_library
 from benchmarks.drawn_library import insert, path_of, vector_of
 from stylesearch.library import Library
 from stylesearch.query import Query
-from stylesearch.vectors import faiss_index
+from stylesearch.vectors import faiss_index, new_index
+from stylesearch.vectors.base import Neighbours
 from stylesearch.vectors.exact import ExactIndex
 
 K = 10
 _BLOCK = 500
+_RECALL, _LESS = 0.98, 0.05  # two graphs over the same vectors differ by up to 0.02
 
 # Vectors that a structure of FAISS may not know, so that it is built, extended and saved while the process runs.
 FRESH = 300
@@ -64,6 +66,7 @@ def run(folder: Path, index: str, vectors: int, kills: int, seed: int) -> int:
         kills: how many.
         seed: of what is done, and of the instants.
     """
+    faiss_index.FRESH = FRESH
     drawn_library.create(folder, index)
     model: dict[int, set[int]] = {}  # numbers by group
     with Library.open(folder) as library:
@@ -170,7 +173,22 @@ def _wrong(folder: Path, model: dict[int, set[int]], begun: dict[str, Any] | Non
         if not np.isin(found.ids[found.ids >= 0], ids).all():
             return "the index finds what there is not"
         near = float(np.mean(found.cosines >= truth.cosines[:, -1:]))
-        return f"recall is {near:.3f}" if near < 0.98 else ""
+        if near >= _RECALL:
+            return ""
+        best = _recall_anew(library, queries, truth)
+        return f"recall is {near:.3f}, that of an index made anew {best:.3f}" if near < best - _LESS else ""
+
+
+def _recall_anew(library: Library, queries: np.ndarray, truth: Neighbours) -> float:
+    """What an index of the same kind finds that is built at once: a graph has its limits."""
+    with tempfile.TemporaryDirectory() as folder:
+        index = new_index(library.settings.index, queries.shape[1], None, Path(folder) / "anew.vectors")
+        for changes in library.catalog.changes(library.searching().id, after=0):
+            index.apply(changes)
+        index.optimize()
+        found = index.search(queries, K)
+        index.close()
+    return float(np.mean(found.cosines >= truth.cosines[:, -1:]))
 
 
 def _present(library: Library) -> Iterator[tuple[str, ...]]:
