@@ -76,7 +76,8 @@ class Graph(Recipe):
     kind = "hnsw"
     links = 12  # a node, twice as many on the ground floor
     build = 160  # efConstruction: with 80, a few of a million are in parts of the graph that no walk finds
-    walk = 96  # efSearch, at least
+    walk = 96  # efSearch, at least; beyond `walked` nodes more in proportion, for there is more to be lost in
+    walked = 1_000_000
 
     def factory(self, count: int, dim: int) -> str:
         return f"HNSW{self.links},SQ8"
@@ -88,10 +89,10 @@ class Graph(Recipe):
         return 2 * wanted + 16
 
     def cost(self, fetch: int, kept: int, count: int) -> float:
-        return 10 * self._walk(fetch, kept / count)  # measured at 384 dimensions
+        return 10 * self._walk(fetch, kept / count, count)  # measured at 384 dimensions
 
-    def _walk(self, fetch: int, share: float) -> int:
-        return max(self.walk, int(fetch / share))
+    def _walk(self, fetch: int, share: float, count: int) -> int:
+        return max(self.walk, self.walk * count // self.walked, int(fetch / share))
 
     def prepare(self, faiss: Any, index: Any) -> Any:
         index.hnsw.efConstruction = self.build
@@ -99,7 +100,7 @@ class Graph(Recipe):
 
     def parameters(self, faiss: Any, index: Any, fetch: int, share: float, selector: Any) -> Any:
         chosen = {} if selector is None else {"sel": selector}
-        return faiss.SearchParametersHNSW(efSearch=self._walk(fetch, share), **chosen)
+        return faiss.SearchParametersHNSW(efSearch=self._walk(fetch, share, index.ntotal), **chosen)
 
 
 class Codes(Recipe):
