@@ -63,7 +63,7 @@ BATCH = 50_000
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--counts", type=int, nargs="+", default=[100_000])
+    parser.add_argument("--counts", type=int, nargs="*", default=[100_000], help="None: nothing is measured.")
     parser.add_argument("--dim", type=int, default=384)
     parser.add_argument("--index", nargs="+", default=["faiss"], help="Engines, as of stylesearch init.")
     parser.add_argument("--seed", type=int, default=0)
@@ -317,7 +317,7 @@ def plot(parts: Sequence[Part], path: Path) -> None:
         "build s": "building, s",
         "open s": "opening, s",
         "file MB": "files, MB",
-        "x codes": "memory / codes of a byte a number",
+        "x codes": "memory, times a byte a number",
     }
     by_count = {int(part.setting.partition(" x ")[0].replace(",", "")): part for part in parts}
     counts = sorted(by_count)
