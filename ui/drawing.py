@@ -72,7 +72,7 @@ class Drawing:
             self._work = Work(stopped=True)
         except StyleSearchError as exc:
             self._work = Work(error=str(exc))
-        except Exception:
+        except Exception:  # of a thread, where nobody would see it: the page must not wait for ever
             logging.getLogger(__name__).exception("the map could not be drawn")
             self._work = Work(error="The map could not be drawn. The terminal that serves this page says why.")
 

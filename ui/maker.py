@@ -96,7 +96,7 @@ def work(orders: BinaryIO, answers: BinaryIO, folder: Path) -> None:
                 ended = Ended(error=str(exc))
             except BrokenPipeError:
                 return
-            except Exception:
+            except Exception:  # of a library that made it fail: the process lives on for the next task
                 logging.getLogger(__name__).exception("the pictures could not be made")
                 ended = Ended(error="The pictures could not be made. The terminal that serves this page says why.")
             send(ended, answers)

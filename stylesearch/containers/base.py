@@ -152,7 +152,7 @@ def archive_errors() -> Iterator[None]:
             raise ImageError("unreadable", f"The operating system refuses to read it: {exc.strerror}.") from exc
         ends_early = isinstance(exc, EOFError) or "unexpected end" in str(exc).lower()
         raise ImageError("truncated" if ends_early else "damaged", f"The archive is damaged here ({exc}).") from exc
-    except (NotImplementedError, RuntimeError) as exc:
+    except (NotImplementedError, RuntimeError) as exc:  # zipfile's words for other compression, and for encryption
         raise ImageError("unsupported", f"The archive uses what cannot be read here ({exc}).") from exc
 
 
