@@ -50,6 +50,7 @@ def main() -> int:
     given = parser.parse_args()
     if given.child:
         work(Path(given.child[0]), int(given.child[1]), int(given.child[2]))
+    faiss_index.FRESH = FRESH
     with tempfile.TemporaryDirectory() as folder:
         faults = run(Path(folder) / "library", given.index, given.vectors, given.kills, given.seed)
     print(f"FAILED: {faults} of {given.kills} kills left something wrong" if faults else "OK: nothing was wrong")
@@ -66,7 +67,6 @@ def run(folder: Path, index: str, vectors: int, kills: int, seed: int) -> int:
         kills: how many.
         seed: of what is done, and of the instants.
     """
-    faiss_index.FRESH = FRESH
     drawn_library.create(folder, index)
     model: dict[int, set[int]] = {}  # numbers by group
     with Library.open(folder) as library:

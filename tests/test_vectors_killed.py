@@ -8,11 +8,13 @@ import pytest
 
 from benchmarks import drawn_library, mixed_kill, readers
 from benchmarks.drawn_library import vector_of
+from stylesearch.vectors import faiss_index
 
 
 @pytest.mark.parametrize(("index", "kills"), [("exact", 4), ("faiss:hnsw", 4), ("qdrant", 2)])
-def test_nothing_is_lost_nor_comes_back(tmp_path, capfd, index, kills):
+def test_nothing_is_lost_nor_comes_back(tmp_path, monkeypatch, capfd, index, kills):
     _need(index)
+    monkeypatch.setattr(faiss_index, "FRESH", mixed_kill.FRESH)
     assert mixed_kill.run(tmp_path / "library", index, 700, kills, 3) == 0, capfd.readouterr().out
 
 
