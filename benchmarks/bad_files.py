@@ -17,8 +17,8 @@ from benchmarks.drawn import draw_files, write_bad_files
 from benchmarks.speed.memory import peak_memory
 from indexer.run import index
 from stylesearch.library import Library
-from stylesearch.records import path_of_uri, printable
 from stylesearch.settings import Settings
+from stylesearch.uris import path_of_uri, printable
 
 GOOD = 100
 MEMORY = 2**30  # bytes

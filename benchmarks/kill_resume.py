@@ -29,8 +29,8 @@ from indexer.run import index
 from stylesearch.export import as_record
 from stylesearch.library import Library
 from stylesearch.query import Query
-from stylesearch.records import printable
 from stylesearch.settings import Settings
+from stylesearch.uris import printable
 
 _BATCH = 500  # assets that are compared together
 _QUESTIONS, _K = 20, 10

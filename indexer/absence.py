@@ -11,7 +11,7 @@ from indexer.report import Report
 from indexer.sources import Source
 from stylesearch.catalog import Catalog
 from stylesearch.files import is_remote, uri_of
-from stylesearch.records import divide_uri, path_of_uri, printable
+from stylesearch.uris import divide_uri, path_of_uri, printable
 
 
 def away(catalog: Catalog, roots: Sequence[str | os.PathLike[str]]) -> list[str]:

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Self
 
 from stylesearch.errors import StyleSearchError, UsageError
-from stylesearch.records import printable
+from stylesearch.uris import printable
 
 # What a path in a manifest must not hold as it is, and nothing else is encoded.
 _ENCODED = {"%": "%25", "\n": "%0A", "\r": "%0D"}

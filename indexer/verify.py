@@ -19,8 +19,9 @@ from stylesearch.catalog import Catalog
 from stylesearch.errors import UsageError
 from stylesearch.export import spare_originals
 from stylesearch.files import is_remote, part_of
-from stylesearch.records import FileStat, Refusal, divide_uri, path_of_uri, printable, uri_of_path
+from stylesearch.records import FileStat, Refusal
 from stylesearch.settings import Settings
+from stylesearch.uris import divide_uri, path_of_uri, printable, uri_of_path
 
 CHUNK = 256  # files that are looked up in the catalog, and read, together
 

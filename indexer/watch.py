@@ -24,7 +24,8 @@ from watchdog.observers import Observer
 from indexer.sources.folders import CACHE_TAG, FolderSource
 from indexer.sources.rules import Rules
 from stylesearch.errors import StyleSearchError
-from stylesearch.records import FileStat, Limits, Refusal, uri_of_path
+from stylesearch.records import FileStat, Limits, Refusal
+from stylesearch.uris import uri_of_path
 
 QUIET_SECONDS = 2.0
 WALK_SECONDS = 3600.0  # between two walks over everything

@@ -25,9 +25,10 @@ from stylesearch.errors import ImageError, UsageError
 from stylesearch.export import COLUMNS, as_record, in_one_step, write_csv
 from stylesearch.files import identity, named, open_uri, part_of, system_errors, uri_of
 from stylesearch.images import read_image
-from stylesearch.records import Asset, Board, BoardItem, Details, Limits, divide_uri, printable
+from stylesearch.records import Asset, Board, BoardItem, Details, Limits
 from stylesearch.sheets import Paper, SheetTile, board_sheet
 from stylesearch.swatches import swatches_svg
+from stylesearch.uris import divide_uri, printable
 from stylesearch.zip_stream import Entry, zip_stream
 
 ExportKind = Literal["originals", "figma", "sheet", "csv"]

@@ -20,7 +20,8 @@ from stylesearch.errors import MissingDependencyError, UsageError
 from stylesearch.files import uri_of
 from stylesearch.metadata import xmp_sidecar
 from stylesearch.palette import hex_of
-from stylesearch.records import Details, printable
+from stylesearch.records import Details
+from stylesearch.uris import printable
 
 # Columns, and what they hold in Parquet.
 COLUMNS = {

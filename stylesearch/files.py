@@ -1,6 +1,6 @@
 """Files of other people: opened read-only, only where they are files, and with every refusal given a reason.
 
-Where a file lies is a uri: an absolute path, something inside a file (`/a.zip#member=b.png`, see `records.uri_inside`),
+Where a file lies is a uri: an absolute path, something inside a file (`/a.zip#member=b.png`, see `uris.uri_inside`),
 or remote (`s3://bucket/key`, `https://...`). Whoever hashes, decodes or shows a picture opens it here, and does not
 care what is behind it.
 """
@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import unquote
 
 from stylesearch.errors import ImageError, UsageError
-from stylesearch.records import FileStat, Inside, Limits, divide_uri, path_of_uri, printable, uri_inside, uri_of_path
+from stylesearch.records import FileStat, Limits
+from stylesearch.uris import Inside, divide_uri, path_of_uri, printable, uri_inside, uri_of_path
 
 if TYPE_CHECKING:
     from stylesearch.containers import Container, Member

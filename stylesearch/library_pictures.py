@@ -23,10 +23,11 @@ from stylesearch.masking import load_masker
 from stylesearch.masking.keeping import kept
 from stylesearch.metadata.text import KEYWORD, MOST_KEYWORDS, lines
 from stylesearch.query import Crop, Filters, PictureSource
-from stylesearch.records import Asset, Details, StoredMask, printable
+from stylesearch.records import Asset, Details, StoredMask
 from stylesearch.references import read_asset, read_source
 from stylesearch.tagging import TagKey, TagReport, import_tags, read_tags
 from stylesearch.thumbnails import has_thumbnail, thumbnail_path, trim_thumbnails, write_thumbnail
+from stylesearch.uris import printable
 
 _PAGE = 1_000  # assets whose details are read together
 

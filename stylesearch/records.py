@@ -6,14 +6,13 @@ Nothing here opens a file, a database or a model.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
-from urllib.parse import unquote
 
 from stylesearch.errors import ImageReason
+from stylesearch.uris import printable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -65,66 +64,6 @@ class Space:
         """Short name that is safe in a file name and differs whenever two spaces must not meet."""
         identity = "\n".join((self.fingerprint, self.region, self.preprocessing))
         return hashlib.sha256(identity.encode()).hexdigest()[:16]
-
-
-# A file name is bytes. Bytes that are not UTF-8 reach Python as lone surrogates, which no database stores; they are
-# kept as private-use characters instead, so that the spelling is valid text and the very bytes can be had back.
-_TO_URI = {0xDC00 + byte: chr(0x10FF00 + byte) for byte in range(0x80, 0x100)}
-_FROM_URI = {0x10FF00 + byte: chr(0xDC00 + byte) for byte in range(0x80, 0x100)}
-_TO_PRINT = {0x10FF00 + byte: f"\\x{byte:02x}" for byte in range(0x80, 0x100)}
-# `#` divides a uri: what follows it lies inside the file before it. One in a file's own name is kept apart likewise.
-_HASH = chr(0x10FF00 + ord("#"))
-_TO_URI[ord("#")] = _HASH
-_FROM_URI[ord(_HASH)] = "#"
-_TO_PRINT[ord(_HASH)] = "#"
-# A file name may hold what steers a terminal: the control characters of ASCII and of Latin-1.
-_TO_PRINT |= {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))}
-
-
-def uri_of_path(path: str | os.PathLike[str]) -> str:
-    """The catalog's spelling of an absolute path, or of `s3://bucket/key`: always valid Unicode, without a `#`."""
-    return os.fspath(path).translate(_TO_URI)
-
-
-def path_of_uri(uri: str) -> str:
-    """The path to open; the inverse of `uri_of_path`. For what lies inside a file: its uri, for people to read."""
-    return uri.translate(_FROM_URI)
-
-
-class Inside(NamedTuple):
-    """One step from a file to what lies inside it, such as ("member", "a/b.png") of an archive."""
-
-    key: str
-    value: str
-
-
-def uri_inside(uri: str, key: str, value: str) -> str:
-    """The uri of something inside a file: `/a.zip#member=b/c.png`, `/a.pdf#page=2`.
-
-    Args:
-        uri: of the file.
-        key: "member", "row", "image", "page" or "t".
-        value: any text, also a name with lone surrogates; what is not printable, `%` and `#` are percent-encoded.
-    """
-    return f"{uri}#{key}={''.join(map(_escaped, value))}"
-
-
-def divide_uri(uri: str) -> tuple[str, tuple[Inside, ...]]:
-    """The file that a uri begins with, and the steps into it; the inverse of `uri_inside`, any number of times."""
-    file, *fragments = uri.split("#")
-    steps = (fragment.partition("=") for fragment in fragments)
-    return file, tuple(Inside(key, unquote(value, errors="surrogateescape")) for key, _, value in steps)
-
-
-def _escaped(character: str) -> str:
-    if character.isprintable() and character not in "%#":
-        return character
-    return "".join(f"%{byte:02X}" for byte in character.encode("utf-8", "surrogateescape"))
-
-
-def printable(path: str) -> str:
-    """The path for people and JSON: bytes that are not UTF-8, and control characters, are written as \\x.. escapes."""
-    return path.translate(_TO_URI).translate(_TO_PRINT)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,9 @@ from typing import Any, BinaryIO, cast
 from stylesearch import web
 from stylesearch.errors import ImageError, MissingDependencyError, UsageError
 from stylesearch.files import too_many_bytes
-from stylesearch.records import FileStat, Limits, path_of_uri, uri_of_path
+from stylesearch.records import FileStat, Limits
 from stylesearch.spool import spooled
+from stylesearch.uris import path_of_uri, uri_of_path
 
 # What fsspec itself does not bring, and the extra that does.
 _PACKAGES = dict.fromkeys(("s3", "s3a"), ("s3fs", "remote")) | dict.fromkeys(("gs", "gcs"), ("gcsfs", "gs"))

@@ -15,7 +15,8 @@ from PIL import Image, ImageDraw, ImageFont
 from stylesearch.errors import UsageError
 from stylesearch.export import in_one_step
 from stylesearch.images import read_image
-from stylesearch.records import Asset, Hit, printable
+from stylesearch.records import Asset, Hit
+from stylesearch.uris import printable
 
 TILE = 224  # pixels
 GAP = 12

@@ -15,7 +15,7 @@ from stylesearch.catalog import Catalog
 from stylesearch.errors import UsageError
 from stylesearch.files import uri_of
 from stylesearch.metadata.text import KEYWORD, MOST_KEYWORDS, lines
-from stylesearch.records import divide_uri, path_of_uri
+from stylesearch.uris import divide_uri, path_of_uri
 
 TagKey = Literal["path", "sha256", "name"]
 

@@ -19,8 +19,9 @@ from pictures import draw, encode
 from indexer import report, run
 from indexer.sources import Source
 from stylesearch.catalog import Catalog
-from stylesearch.records import Limits, Refusal, path_of_uri
+from stylesearch.records import Limits, Refusal
 from stylesearch.settings import Settings
+from stylesearch.uris import path_of_uri
 
 SETTINGS = Settings(library=Path("unused"), workers=1, limits=Limits())
 

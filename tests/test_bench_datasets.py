@@ -25,7 +25,7 @@ from benchmarks.datasets.__main__ import main
 from encoder_training.data import is_validation
 from stylesearch.errors import ImageError, UsageError
 from stylesearch.images import read_image
-from stylesearch.records import printable
+from stylesearch.uris import printable
 
 
 def png(seed: int) -> bytes:

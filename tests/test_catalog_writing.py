@@ -10,7 +10,8 @@ from catalog_records import DIM, OTHER_SPACE, SPACE, indexed, live_vectors, refu
 
 from stylesearch.catalog import Catalog
 from stylesearch.errors import CatalogError, EncoderError, SpaceMismatchError
-from stylesearch.records import Batch, Changes, FileStat, KnownFile, Refusal, path_of_uri, uri_of_path
+from stylesearch.records import Batch, Changes, FileStat, KnownFile, Refusal
+from stylesearch.uris import path_of_uri, uri_of_path
 
 STRANGE = [
     "/a/100%",

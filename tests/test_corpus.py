@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from stylesearch.cli import app
 from stylesearch.library import Library
-from stylesearch.records import path_of_uri
+from stylesearch.uris import path_of_uri
 
 
 @pytest.fixture(scope="module")

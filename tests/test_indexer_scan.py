@@ -14,7 +14,8 @@ from pictures import draw, encode
 
 from indexer.sources import CACHE_SIGNATURE, CACHE_TAG, Source, sources_of
 from stylesearch.errors import UsageError
-from stylesearch.records import FileStat, Limits, Refusal, path_of_uri
+from stylesearch.records import FileStat, Limits, Refusal
+from stylesearch.uris import path_of_uri
 
 PNG = encode(draw(), "PNG")
 

@@ -13,7 +13,14 @@ OURS = ("stylesearch", "indexer", "encoder_training", "benchmarks", "ui")
 
 # From the bottom up. A module may import what stands on its own line or on a line above it.
 LAYERS = [
-    ["stylesearch.errors", "stylesearch.facets", "stylesearch.lineage", "stylesearch.query", "stylesearch.records"],
+    [
+        "stylesearch.errors",
+        "stylesearch.facets",
+        "stylesearch.lineage",
+        "stylesearch.query",
+        "stylesearch.records",
+        "stylesearch.uris",
+    ],
     [  # arrays in, arrays out: also for encoder_training
         "benchmarks.chance",
         "benchmarks.intervals",

@@ -31,9 +31,10 @@ from stylesearch import (
 )
 from stylesearch.encoders.descriptors import LabGradientEncoder
 from stylesearch.query import COUNTER_WEIGHT, FORMATS, StyleText
-from stylesearch.records import Space, printable
+from stylesearch.records import Space
 from stylesearch.search import combine
 from stylesearch.settings import LibrarySettings, Settings
+from stylesearch.uris import printable
 
 ROOT = Path(__file__).parent.parent
 

@@ -24,7 +24,8 @@ from stylesearch.containers import base
 from stylesearch.containers.tars import TarContainer
 from stylesearch.errors import ImageError, UsageError
 from stylesearch.files import members_of, open_uri, read_bytes, stat_uri, uri_of
-from stylesearch.records import FileStat, Limits, Refusal, divide_uri, uri_inside
+from stylesearch.records import FileStat, Limits, Refusal
+from stylesearch.uris import divide_uri, uri_inside
 
 LIMITS = Limits()
 PNG = encode(draw(), "PNG")

@@ -16,7 +16,8 @@ from servers import Site, serving
 from indexer.sources import manifests, sources_of
 from stylesearch import web
 from stylesearch.errors import UsageError
-from stylesearch.records import FileStat, Limits, Refusal, divide_uri
+from stylesearch.records import FileStat, Limits, Refusal
+from stylesearch.uris import divide_uri
 
 LIMITS = Limits()
 CONTEXT = "http://iiif.io/api/presentation/3/context.json"

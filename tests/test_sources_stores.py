@@ -18,7 +18,8 @@ from indexer.sources import Rules, sources_of, stores
 from stylesearch import spool, web
 from stylesearch.errors import ImageError, MissingDependencyError, UsageError
 from stylesearch.files import open_uri, read_bytes, stat_uri, uri_of
-from stylesearch.records import FileStat, Limits, Refusal, path_of_uri
+from stylesearch.records import FileStat, Limits, Refusal
+from stylesearch.uris import path_of_uri
 
 LIMITS = Limits()
 PNG = encode(draw(), "PNG")

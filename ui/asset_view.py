@@ -13,7 +13,8 @@ from stylesearch.errors import ImageError, StyleSearchError, UsageError
 from stylesearch.library import Library
 from stylesearch.palette import hex_of
 from stylesearch.query import Box, Brushed, Crop, PictureSource, Query
-from stylesearch.records import Asset, Details, printable
+from stylesearch.records import Asset, Details
+from stylesearch.uris import printable
 from ui import state
 from ui.boards_view import choose_board
 from ui.chosen import Chosen, read_chosen

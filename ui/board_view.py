@@ -10,8 +10,9 @@ import streamlit as st
 from stylesearch.boards import MOST_BYTES
 from stylesearch.errors import UsageError
 from stylesearch.library import Library
-from stylesearch.records import Board, BoardItem, printable
+from stylesearch.records import Board, BoardItem
 from stylesearch.sheets import PAPERS
+from stylesearch.uris import printable
 from ui import state
 from ui.chosen import MOST_REFERENCES, Chosen
 from ui.component import component, on_event

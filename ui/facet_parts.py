@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from stylesearch.facets import COLOURS, Facets, FacetValue
-from stylesearch.records import printable
+from stylesearch.uris import printable
 from ui import state
 
 _FORMATS = {

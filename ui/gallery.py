@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from stylesearch.library import Library
-from stylesearch.records import Asset, printable
+from stylesearch.records import Asset
+from stylesearch.uris import printable
 from ui import state
 from ui.component import component, on_event
 from ui.pictures import picture_url, thumbnail_url

@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 
 import streamlit as st
 
-from stylesearch.records import Run, path_of_uri, printable
+from stylesearch.records import Run
 from stylesearch.running import RunningIndex
+from stylesearch.uris import path_of_uri, printable
 from ui import state
 from ui.opened import library
 from ui.regions import WORDS

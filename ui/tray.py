@@ -16,7 +16,8 @@ from stylesearch.errors import ImageError
 from stylesearch.images import read_image
 from stylesearch.library import Library
 from stylesearch.query import Brushed, Crop
-from stylesearch.records import Asset, printable
+from stylesearch.records import Asset
+from stylesearch.uris import printable
 from ui import state
 from ui.chosen import MOST_REFERENCES, WEIGHTS, Chosen, Key
 from ui.component import component, on_event

@@ -18,7 +18,7 @@ from typing import Any
 
 from benchmarks.datasets import StyleSet, decoded, open_set
 from stylesearch.errors import StyleSearchError
-from stylesearch.records import printable
+from stylesearch.uris import printable
 
 _SECONDS_BETWEEN_LINES = 10.0
 

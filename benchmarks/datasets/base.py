@@ -14,7 +14,7 @@ from PIL import Image
 
 from stylesearch.files import named
 from stylesearch.images import read_image
-from stylesearch.records import printable
+from stylesearch.uris import printable
 
 Role = Literal["query", "gallery", "both"]
 
@@ -52,7 +52,7 @@ class Problem:
 class StyleSet:
     """N pictures, each with a style.
 
-    Names and labels are valid Unicode (`stylesearch.records.uri_of_path`); to show them, pass them through `printable`.
+    Names and labels are valid Unicode (`stylesearch.uris.uri_of_path`); to show them, pass them through `printable`.
 
     Attributes:
         name: short, for tables.

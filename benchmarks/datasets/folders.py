@@ -13,7 +13,8 @@ from benchmarks.datasets.listing import Entry, Files, Listing, label, left_out
 from indexer.sources import Rules, Source
 from indexer.sources.folders import FolderSource, ListSource
 from stylesearch.errors import UsageError
-from stylesearch.records import FileStat, Limits, path_of_uri, printable, uri_of_path
+from stylesearch.records import FileStat, Limits
+from stylesearch.uris import path_of_uri, printable, uri_of_path
 
 Labels = tuple[str | None, str | None]
 

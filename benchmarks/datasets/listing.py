@@ -13,7 +13,8 @@ from benchmarks.datasets.base import Problem, ProblemKind, Role, StyleSet, liste
 from stylesearch.errors import ImageError, UsageError
 from stylesearch.files import open_file, system_errors
 from stylesearch.formats import SIGNATURE_BYTES, format_of
-from stylesearch.records import Limits, path_of_uri, printable, uri_of_path
+from stylesearch.records import Limits
+from stylesearch.uris import path_of_uri, printable, uri_of_path
 
 _LIMITS = Limits()
 _PAIRS_SHOWN = 3

@@ -20,7 +20,8 @@ from typing import Any
 from benchmarks.datasets.listing import Entry, Listing
 from stylesearch.errors import ImageError, MissingDependencyError, UsageError
 from stylesearch.formats import SIGNATURE_BYTES
-from stylesearch.records import Limits, printable
+from stylesearch.records import Limits
+from stylesearch.uris import printable
 
 _LIMITS = Limits()
 _BATCH = 16  # rows that are read together

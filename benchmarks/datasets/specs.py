@@ -16,7 +16,7 @@ from benchmarks.datasets.rendered import RenderedSet
 from benchmarks.datasets.shards import read_shards
 from benchmarks.datasets.tables import read_table, read_wikiart
 from stylesearch.errors import UsageError
-from stylesearch.records import printable, uri_of_path
+from stylesearch.uris import printable, uri_of_path
 
 SOURCES = """\
 a folder STYLE/CONTENT.ext, a table FILE.csv, FILE.parquet, a folder or pattern of parquet files, wikiart:DIR, or \

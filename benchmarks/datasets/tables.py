@@ -11,7 +11,7 @@ from benchmarks.datasets.base import Problem, Role
 from benchmarks.datasets.folders import read_movements
 from benchmarks.datasets.listing import Entry, Files, Listing, label, left_out
 from stylesearch.errors import UsageError
-from stylesearch.records import printable, uri_of_path
+from stylesearch.uris import printable, uri_of_path
 
 WIKIART_TABLE = "wikiart.csv"
 

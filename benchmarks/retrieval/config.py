@@ -7,7 +7,7 @@ from pathlib import Path
 
 from benchmarks.retrieval.tasks import PROTOCOLS
 from stylesearch.errors import UsageError
-from stylesearch.records import printable
+from stylesearch.uris import printable
 
 
 @dataclass(frozen=True)

@@ -42,8 +42,8 @@ from benchmarks.similarity import nearest_cosines
 from stylesearch.encoders import load_encoder
 from stylesearch.encoders.base import Encoder
 from stylesearch.errors import UsageError
-from stylesearch.records import printable
 from stylesearch.scores import NEIGHBOURS, local_scaling
+from stylesearch.uris import printable
 
 EMBEDDINGS = "embeddings"  # folder in `Config.out`
 Progress = Callable[[str, int, int], None]

@@ -15,7 +15,7 @@ from benchmarks.retrieval import growth
 from benchmarks.retrieval.per_query import Column, PerQuery
 from benchmarks.retrieval.results import Confusion, Evaluation, GrowthPoint, Hit, Score, StyleScore, WorstStyle, finite
 from benchmarks.retrieval.tasks import Side, Task
-from stylesearch.records import printable
+from stylesearch.uris import printable
 
 SHOWN = 8  # answers to a query that the report can show
 CONFUSIONS = 12

@@ -11,7 +11,7 @@ import numpy as np
 from benchmarks.datasets import StyleSet
 from benchmarks.ranking import LEAVE_ONE_OUT, OWN_CONTENT_LEFT_OUT, Labels, Protocol
 from benchmarks.retrieval.results import Picture
-from stylesearch.records import printable
+from stylesearch.uris import printable
 
 QUERY_GALLERY = Protocol("query_gallery", leave_content_out=False)
 CROSS_SOURCE = Protocol("cross_source", leave_content_out=False)

@@ -11,7 +11,7 @@ from benchmarks.retrieval.per_query import PerQuery
 from benchmarks.retrieval.results import Trouble
 from benchmarks.retrieval.tasks import PROTOCOL_NEEDS, Task, in_both
 from stylesearch.encoders.base import Encoder
-from stylesearch.records import printable
+from stylesearch.uris import printable
 
 
 def refused(encoder: Encoder, pictures: StyleSet, embedded: Embedded) -> Iterator[Trouble]:

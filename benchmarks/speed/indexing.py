@@ -30,8 +30,9 @@ from stylesearch.catalog import Catalog, sqlite_url
 from stylesearch.encoders import load_encoder
 from stylesearch.encoders.base import Encoder
 from stylesearch.errors import StyleSearchError, UsageError
-from stylesearch.records import FileStat, path_of_uri
+from stylesearch.records import FileStat
 from stylesearch.settings import Settings
+from stylesearch.uris import path_of_uri
 
 if TYPE_CHECKING:
     from benchmarks.speed import Config

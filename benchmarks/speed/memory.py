@@ -100,7 +100,7 @@ def _indexing(config: Config, tell: Callable[[str], None]) -> list[Row]:
 
 def _index(encoder: str, uris: list[str], folder: Path) -> int:
     from indexer.run import index
-    from stylesearch.records import path_of_uri
+    from stylesearch.uris import path_of_uri
 
     paths = [path_of_uri(uri) for uri in uris]
     with peak_memory() as peak, Library.create(folder, encoder=encoder) as library:

@@ -19,7 +19,7 @@ from benchmarks.transfer.results import Difference, Evaluation, Picture, Result,
 from benchmarks.transfer.run import Run
 from stylesearch.errors import ImageError, UsageError
 from stylesearch.images import read_image, thumbnail
-from stylesearch.records import printable
+from stylesearch.uris import printable
 
 REPORT, RESULT, TABLE = "report.html", "result.json", "scores.csv"
 

@@ -28,8 +28,8 @@ from benchmarks.transfer.scoring import differences
 from stylesearch.encoders import load_encoder
 from stylesearch.encoders.base import Encoder
 from stylesearch.errors import TransferError
-from stylesearch.records import printable
 from stylesearch.transfer import load_backend
+from stylesearch.uris import printable
 
 PICTURES = "pictures"  # folder in `Config.out`
 Progress = Callable[[str, int, int], None]

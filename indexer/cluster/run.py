@@ -27,9 +27,9 @@ from stylesearch.encoders.base import Encoder
 from stylesearch.errors import StyleSearchError, UsageError
 from stylesearch.files import is_remote, uri_of
 from stylesearch.masking.regions import RegionEncoder
-from stylesearch.records import divide_uri, path_of_uri
 from stylesearch.settings import Settings
 from stylesearch.thumbnails import SHELVES, trim_thumbnails
+from stylesearch.uris import divide_uri, path_of_uri
 
 if TYPE_CHECKING:
     import pyarrow as pa

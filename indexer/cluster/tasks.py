@@ -34,8 +34,9 @@ from stylesearch.encoders import load_encoder
 from stylesearch.encoders.base import Encoder
 from stylesearch.errors import EncoderError, SpaceMismatchError, StyleSearchError, UsageError
 from stylesearch.images import Preprocess
-from stylesearch.records import Batch, FileStat, IndexedFile, Limits, Refusal, Space, printable
+from stylesearch.records import Batch, FileStat, IndexedFile, Limits, Refusal, Space
 from stylesearch.settings import Settings
+from stylesearch.uris import printable
 
 _COLUMN = "value"
 

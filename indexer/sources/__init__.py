@@ -16,8 +16,9 @@ from stylesearch.containers import is_container_name
 from stylesearch.errors import ImageError, UsageError
 from stylesearch.files import is_remote, uri_of
 from stylesearch.formats import SIGNATURE_BYTES, format_of
-from stylesearch.records import Limits, divide_uri, path_of_uri, printable
+from stylesearch.records import Limits
 from stylesearch.remote import is_web
+from stylesearch.uris import divide_uri, path_of_uri, printable
 from stylesearch.web import first_bytes
 
 __all__ = ["CACHE_SIGNATURE", "CACHE_TAG", "Links", "ListSource", "Rules", "Source", "sources_of"]

@@ -12,7 +12,8 @@ from stylesearch.containers import Member, is_container_name
 from stylesearch.errors import ImageError
 from stylesearch.files import members_of, open_uri, system_errors
 from stylesearch.formats import SIGNATURE_BYTES, format_of
-from stylesearch.records import FileStat, Limits, Refusal, divide_uri
+from stylesearch.records import FileStat, Limits, Refusal
+from stylesearch.uris import divide_uri
 
 
 class Source(ABC):

@@ -16,7 +16,8 @@ from indexer.sources.rules import Rules, is_picture_name
 from stylesearch.containers import is_container_name
 from stylesearch.errors import ImageError
 from stylesearch.files import is_remote, stat_of, stat_uri, system_errors, uri_of
-from stylesearch.records import FileStat, Limits, Refusal, divide_uri, path_of_uri, uri_of_path
+from stylesearch.records import FileStat, Limits, Refusal
+from stylesearch.uris import divide_uri, path_of_uri, uri_of_path
 
 # A folder with this file in it holds what can be made again, and is left out: https://bford.info/cachedir/
 CACHE_TAG = "CACHEDIR.TAG"

@@ -20,7 +20,8 @@ from indexer.sources.folders import refused
 from indexer.sources.rules import Rules
 from stylesearch.errors import ImageError
 from stylesearch.files import is_remote, read_bytes
-from stylesearch.records import FileStat, Limits, Refusal, path_of_uri, uri_inside
+from stylesearch.records import FileStat, Limits, Refusal
+from stylesearch.uris import path_of_uri, uri_inside
 from stylesearch.web import fetch, number_of
 
 _SIDE = 2048  # pixels

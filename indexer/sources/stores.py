@@ -15,8 +15,9 @@ from stylesearch.containers import is_container_name
 from stylesearch.errors import ImageError
 from stylesearch.files import too_many_bytes
 from stylesearch.formats import SIGNATURE_BYTES, format_of
-from stylesearch.records import FileStat, Limits, Refusal, path_of_uri
+from stylesearch.records import FileStat, Limits, Refusal
 from stylesearch.remote import filesystem_of, is_web, stat_of_info, stat_remote, store_errors
+from stylesearch.uris import path_of_uri
 
 _PAGE = 1_000  # keys that S3 lists at once
 _AT_ONCE = 8  # objects that are asked about at the same time, where the list does not tell enough

@@ -28,7 +28,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from stylesearch.catalog.selection import chunks
 from stylesearch.catalog.tables import AssetRow, BoardItemRow, BoardRow, LocationRow
-from stylesearch.records import BoardItem, path_of_uri
+from stylesearch.records import BoardItem
+from stylesearch.uris import path_of_uri
 
 # Between neighbours at first, so that twenty pictures in a row can be dropped into one gap before all are renumbered.
 _STEP = 1 << 20

@@ -21,7 +21,8 @@ from stylesearch.catalog.uris import below, in_order
 from stylesearch.colour_bins import FAMILY_BINS
 from stylesearch.facets import COLOURS, ORIENTATIONS, SIZES, Facets, FacetValue
 from stylesearch.query import Filters
-from stylesearch.records import APPEARANCE_VERSION, path_of_uri, uri_of_path
+from stylesearch.records import APPEARANCE_VERSION
+from stylesearch.uris import path_of_uri, uri_of_path
 
 MOST_VALUES = 200  # of tags, creators, licences and folders each
 _REMEMBERED = 64  # sets of filters

@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from stylesearch.records import uri_of_path
+from stylesearch.uris import uri_of_path
 
 _PART = re.compile(r"\[[!^]?\]?[^\]/]*\]|\*+|[\s\S]")
 _RANGE = re.compile(r"([\s\S])(?:-([\s\S]))?")

@@ -19,7 +19,8 @@ from stylesearch.catalog.selection import chunks, matching, matching_ids, possib
 from stylesearch.catalog.tables import AppearanceRow, AssetRow, LocationRow, ReplacementRow
 from stylesearch.catalog.terms import TAG
 from stylesearch.query import Filters
-from stylesearch.records import APPEARANCE_VERSION, Asset, Details, Metadata, TagSource, path_of_uri
+from stylesearch.records import APPEARANCE_VERSION, Asset, Details, Metadata, TagSource
+from stylesearch.uris import path_of_uri
 
 _NO_FILTERS = Filters()
 _ANSWERS = 8  # to filters that are remembered

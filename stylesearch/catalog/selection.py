@@ -18,7 +18,8 @@ from stylesearch.catalog.tables import AppearanceRow, AssetRow, AssetTermRow, Lo
 from stylesearch.catalog.terms import CREATOR, LICENCE, SOFTWARE, TAG, folded
 from stylesearch.catalog.uris import at_or_below
 from stylesearch.query import Filters
-from stylesearch.records import APPEARANCE_VERSION, uri_of_path
+from stylesearch.records import APPEARANCE_VERSION
+from stylesearch.uris import uri_of_path
 
 Item = TypeVar("Item")
 

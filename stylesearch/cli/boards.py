@@ -293,7 +293,7 @@ def _record(one: Board) -> dict[str, Any]:
 
 
 def _item_record(item: BoardItem) -> dict[str, Any]:
-    from stylesearch.records import printable
+    from stylesearch.uris import printable
 
     asset = item.asset
     return {
@@ -308,7 +308,7 @@ def _item_record(item: BoardItem) -> dict[str, Any]:
 
 
 def _path(item: BoardItem) -> str | None:
-    from stylesearch.records import printable
+    from stylesearch.uris import printable
 
     path = item.asset.paths[0] if item.asset.paths else item.last_path
     return None if path is None else printable(path)

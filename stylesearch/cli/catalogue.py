@@ -139,7 +139,7 @@ def _as_record(report: TagReport) -> dict[str, object]:
 
 
 def _print(report: TagReport, dry_run: bool) -> None:
-    from stylesearch.records import printable
+    from stylesearch.uris import printable
 
     would = "would tag" if dry_run else "tagged"
     typer.echo(f"{report.matched:,} of {report.rows:,} rows {would} {report.assets:,} pictures.")

@@ -155,7 +155,7 @@ def errors(
 ) -> None:
     """List the files that could not be used, and why."""
     from stylesearch.library import Library
-    from stylesearch.records import path_of_uri, printable
+    from stylesearch.uris import path_of_uri, printable
 
     reasons = get_args(ImageReason)
     for word in set(reason or ()) - set(reasons):

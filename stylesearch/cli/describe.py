@@ -25,7 +25,7 @@ def show(
     """Show everything that is known about a picture: places, metadata, tags, colours."""
     from stylesearch.export import as_record
     from stylesearch.library import Library
-    from stylesearch.records import printable
+    from stylesearch.uris import printable
 
     with Library.open(library) as opened:
         details = opened.find(source_of(picture))
@@ -129,7 +129,8 @@ def dupes(
 
 
 def _as_group(group: DuplicateGroup) -> dict[str, object]:
-    from stylesearch.records import Asset, printable
+    from stylesearch.records import Asset
+    from stylesearch.uris import printable
 
     def record(asset: Asset) -> dict[str, object]:
         return {
@@ -144,7 +145,8 @@ def _as_group(group: DuplicateGroup) -> dict[str, object]:
 
 
 def _rows(groups: list[DuplicateGroup]) -> list[tuple[str, ...]]:
-    from stylesearch.records import Asset, printable
+    from stylesearch.records import Asset
+    from stylesearch.uris import printable
 
     def row(number: int, group: DuplicateGroup, asset: Asset, path: str, *near: str) -> tuple[str, ...]:
         return (group.kind, str(number), *near, str(asset.id), f"{asset.width}x{asset.height}", printable(path))

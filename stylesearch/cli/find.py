@@ -137,7 +137,7 @@ def search(
 
 def as_record(hit: Hit) -> dict[str, object]:
     """The JSON form of a hit."""
-    from stylesearch.records import printable
+    from stylesearch.uris import printable
 
     asset = hit.asset
     return {
@@ -231,7 +231,7 @@ def calibrate(
 
 
 def _print_table(hits: list[Hit], min_score: float | None) -> None:
-    from stylesearch.records import printable
+    from stylesearch.uris import printable
 
     if not hits and min_score is not None:
         typer.echo(f"Nothing here has this style with a probability of {min_score:g}.", err=True)

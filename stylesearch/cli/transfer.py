@@ -168,14 +168,14 @@ def _progress(*, hidden: bool) -> Iterator[Callable[[TransferProgress], None]]:
 
 
 def _made_record(made: Created) -> dict[str, object]:
-    from stylesearch.records import printable
+    from stylesearch.uris import printable
 
     paths = [printable(path) for path in made.asset.paths]
     return {"id": made.asset.id, "paths": paths, "seconds": round(made.seconds, 3), **made.lineage.as_record()}
 
 
 def _print_made(made: list[Created]) -> None:
-    from stylesearch.records import printable
+    from stylesearch.uris import printable
 
     rows = []
     for one in made:

@@ -86,7 +86,7 @@ def verify(
 
 
 def _row(finding: Finding) -> dict[str, str | None]:
-    from stylesearch.records import path_of_uri, printable
+    from stylesearch.uris import path_of_uri, printable
 
     return asdict(finding) | {"uri": finding.uri, "path": printable(path_of_uri(finding.uri))}
 

@@ -25,7 +25,8 @@ from stylesearch.metadata.iptc import (
 from stylesearch.metadata.png import XMP_KEYWORD, read_png
 from stylesearch.metadata.text import KEYWORD, LINE, MOST_CREATORS, MOST_KEYWORDS, line, lines, paragraph, year_of
 from stylesearch.metadata.xmp import MOST_BYTES, find_packet, read_xmp
-from stylesearch.records import Limits, Metadata, divide_uri, path_of_uri
+from stylesearch.records import Limits, Metadata
+from stylesearch.uris import divide_uri, path_of_uri
 
 Found = TypeVar("Found")
 

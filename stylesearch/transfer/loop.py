@@ -27,7 +27,7 @@ from stylesearch.files import identity, part_of, read_bytes, uri_of
 from stylesearch.library import Library
 from stylesearch.lineage import Fidelity, Ingredient, Lineage, Model
 from stylesearch.query import Box, Crop, PictureSource, Reference
-from stylesearch.records import Asset, printable
+from stylesearch.records import Asset
 from stylesearch.search import combine
 from stylesearch.settings import Settings
 from stylesearch.transfer.base import (
@@ -39,6 +39,7 @@ from stylesearch.transfer.base import (
 )
 from stylesearch.transfer.leak import content_leak
 from stylesearch.transfer.provenance import stamped_png
+from stylesearch.uris import printable
 
 FOLDER = "created"  # in the library's
 _LONGEST_NAME = 40  # characters of what is asked for, in the name of a file
