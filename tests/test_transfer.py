@@ -85,6 +85,11 @@ def test_a_reference_has_a_weight_above_zero(weight):
         (Capabilities(1, True, True, True, needs_content=True), {}, "needs a content"),
         (Capabilities(1, True, False, True), {"prompt": "a boat"}, "says 'a boat'"),
         (Capabilities(1, True, True, True, needs_text=True), {}, "needs a prompt"),
+        (
+            Capabilities(1, True, True, True, text_beside_content=False),
+            {"prompt": "a boat", "content": WHITE},
+            "prompt 'a boat'. Leave out one",
+        ),
     ],
 )
 def test_a_backend_refuses_what_it_cannot_do(capabilities, values, said):

@@ -144,18 +144,21 @@ def test_a_board_is_sent_and_a_file_is_added(page: Any, library: Library, tmp_pa
     page.goto(f"/boards?board={board.id}")
     page.locator(".actions").get_by_role("button", name="Transfer").click()
     page.locator(".styles .chip").nth(1).wait_for()
+    words = page.get_by_label("What to show, in words")
+    words.fill("a boat")
     draw_studio(tmp_path / "more")
     with page.expect_file_chooser() as chooser:
         page.get_by_role("button", name="Use a picture of what to show").click()
     chooser.value.set_files(tmp_path / "more" / "moss" / "bars.jpg")
     page.locator(".shown .chip").wait_for()
+    assert words.is_disabled() and words.input_value() == "a boat", "kept for when the picture is taken away"
     page.locator(".size").select_option("256x256")
     page.get_by_role("button", name="Take away ring.png").click()
     page.locator(".styles .chip").nth(1).wait_for(state="detached")
     page.get_by_role("button", name="Make a picture").click()
     page.locator(".result").wait_for()
     lineage = library.lineage(made(library)[0])
-    assert lineage is not None and lineage.content is not None
+    assert lineage is not None and lineage.content is not None and lineage.prompt == ""
     assert [one.name for one in lineage.references] == ["disc.png"]
     assert lineage.content.asset_id == ids(library)["moss/bars"], "the library has this file"
 

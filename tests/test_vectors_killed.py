@@ -32,6 +32,7 @@ def test_readers_see_what_is_there_and_no_more(tmp_path, index):
     assert written > 0
     for one in read:
         assert one.faults == [] and len(one.seconds) > 5
+        assert one.missed <= (0 if index == "exact" else 0.02 * len(one.seconds))
 
 
 def test_a_wrong_answer_is_noticed():

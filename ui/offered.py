@@ -72,5 +72,6 @@ def as_choice(info: BackendInfo) -> dict[str, Any]:
         "text": can.text,
         "weights": can.weights,
         "needsContent": can.needs_content,
+        "textBesideContent": can.text_beside_content,
         "needsText": can.needs_text,
     }

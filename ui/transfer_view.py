@@ -236,7 +236,7 @@ def _start(order: Order) -> None:
     width, height = order.size
     wanted = {
         "content": content,
-        "prompt": order.prompt if can.text else "",
+        "prompt": order.prompt if can.text and (content is None or can.text_beside_content) else "",
         "width": width,
         "height": height,
         "seed": order.seed,

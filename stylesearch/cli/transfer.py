@@ -204,7 +204,8 @@ def _takes(info: BackendInfo) -> str:
     parts = [most if can.references else "no references"]
     parts += ["with weights"] if can.weights and can.references > 1 else []
     parts += ["a content image" + (" (needed)" if can.needs_content else "")] if can.content else []
-    parts += ["a prompt" + (" (needed)" if can.needs_text else "")] if can.text else []
+    beside = " (needed)" if can.needs_text else "" if can.text_beside_content else " in its place"
+    parts += ["a prompt" + beside] if can.text else []
     return ", ".join(parts)
 
 

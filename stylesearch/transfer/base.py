@@ -138,6 +138,7 @@ class Capabilities:
         text: whether it takes a prompt.
         weights: whether it heeds the weights of references.
         needs_content, needs_text: whether it cannot work without.
+        text_beside_content: whether it heeds a prompt where there is a content image, too.
     """
 
     references: int
@@ -146,6 +147,7 @@ class Capabilities:
     weights: bool
     needs_content: bool = False
     needs_text: bool = False
+    text_beside_content: bool = True
 
 
 @dataclass(frozen=True)
@@ -252,6 +254,11 @@ class TransferBackend(ABC):
             raise UsageError(f"'{self.name}' needs a content image: the picture that is to get the style.")
         if request.prompt and not can.text:
             raise UsageError(f"'{self.name}' takes no prompt, and this one says '{request.prompt}'. Leave it out.")
+        if request.prompt and request.content is not None and not can.text_beside_content:
+            raise UsageError(
+                f"'{self.name}' shows the content image as it is, so that it has no use for the prompt "
+                f"'{request.prompt}'. Leave out one of the two."
+            )
         if not request.prompt and can.needs_text:
             raise UsageError(f"'{self.name}' needs a prompt that says what to show.")
 

@@ -30,7 +30,7 @@ _WHAT = (
     "Gives a picture, or a drawing of its own, the colours, grain and strokes of the references. It copies them and "
     "understands nothing: a sketch of what a model would make."
 )
-_CAPABILITIES = Capabilities(references=16, content=True, text=True, weights=True)
+_CAPABILITIES = Capabilities(references=16, content=True, text=True, weights=True, text_beside_content=False)
 _LICENCE = LicenceNote("Apache-2.0, no weights. What it makes is put together from pieces of the references.", None)
 _CANDIDATES = 200  # drawings that a prompt chooses from
 _SEEDS_APART = 1_000_003  # between the drawings of one seed and those of the next
@@ -42,14 +42,6 @@ class PreviewBackend(TransferBackend):
     name = "preview"
     capabilities = _CAPABILITIES
     licence = _LICENCE
-
-    def _check(self, request: TransferRequest) -> None:
-        super()._check(request)
-        if request.prompt and request.content is not None:
-            raise UsageError(
-                "'preview' shows the content image as it is, so that it has no use for the prompt "
-                f"'{request.prompt}'. Leave out one of the two."
-            )
 
     def _run(self, request: TransferRequest, report: Report, cancel: threading.Event) -> list[TransferResult]:
         import torch

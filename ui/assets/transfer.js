@@ -82,8 +82,10 @@ class Transfer {
     this.find(".what").textContent = can.what;
     this.find(".terms").textContent = can.terms;
     const prompt = this.find(".prompt");
-    prompt.disabled = !can.text;
-    prompt.placeholder = can.text ? "A fox in the snow" : "This one reads no words";
+    const shows = can.text && !can.textBesideContent && Boolean(content);
+    prompt.disabled = !can.text || shows;
+    const none = shows ? "It shows the picture below, and reads no words beside it" : "This one reads no words";
+    prompt.placeholder = prompt.disabled ? none : "A fox in the snow";
     this.find(".shown").hidden = !can.content;
     this.find("[data-add=content]").textContent = content ? "Use another picture" : "Use a picture of what to show";
     this.find(".styles").classList.toggle("weightless", !can.weights);
