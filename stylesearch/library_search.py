@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -30,11 +30,12 @@ from stylesearch.library_pictures import LibraryPictures
 from stylesearch.query import Crop, PictureSource, Query
 from stylesearch.records import Asset, Hit, Region
 from stylesearch.references import LoadedReference
-from stylesearch.search import combine, to_hits
+from stylesearch.search import combine, spread, to_hits
 from stylesearch.spaces import SearchSpace
 
 _REMEMBERED = 5_000  # assets that were hits lately
 _ENCODED = 32  # pictures that are encoded together
+_GROUPED_AMONG = 20_000  # neighbours that are looked at for hits of enough groups; a larger k raises it
 
 
 class LibrarySearch(LibraryPictures):
@@ -68,16 +69,35 @@ class LibrarySearch(LibraryPictures):
         split = len(positives)
         vector = combine(vectors[:split], weights[:split], vectors[split:], weights[split:])
         left_out = own_ids if query.exclude_references else set()
-        allowed = searching.allowed(query)
-        neighbours = index.search(vector[None], max(1, min(query.k + len(left_out), len(index))), allowed)
-        found = neighbours.ids[0][neighbours.ids[0] >= 0].tolist()
-        hits = to_hits(neighbours, self._located(found, searching.state), left_out, query.k)
-        hits = self._with_regions(hits, searching.space.region)
+        hits = self._with_regions(self._nearest(searching, query, vector, left_out), searching.space.region)
         if min_score is None or not hits:
             return hits
         scores = searching.scores(vector, own_ids, [hit.asset.id for hit in hits])
         scored = [replace(hit, score=score) for hit, score in zip(hits, scores.tolist(), strict=True)]
         return [hit for hit in scored if hit.score is not None and hit.score >= min_score]
+
+    def _nearest(self, searching: SearchSpace, query: Query, vector: np.ndarray, left_out: set[int]) -> list[Hit]:
+        """At most `query.k` hits; where they are grouped, more and more neighbours are looked at until there are so
+        many, as a Qdrant server does it: its groups are repeated searches, too."""
+        index, allowed = searching.index(), searching.allowed(query)
+        most = min(len(index), max(query.k, _GROUPED_AMONG) + len(left_out) if query.group_by else len(index))
+        wanted = query.k + len(left_out)
+        while True:
+            count = max(1, min(wanted, most))
+            neighbours = index.search(vector[None], count, allowed)
+            found = neighbours.ids[0][neighbours.ids[0] >= 0].tolist()
+            hits = to_hits(neighbours, self._located(found, searching.state), left_out, count)
+            if query.group_by:
+                hits = spread(hits, self._groups(hits, query.group_by), query.group_size)
+            if not query.group_by or len(hits) >= query.k or len(found) < count or count >= most:
+                return hits[: query.k]
+            wanted *= 4
+
+    def _groups(self, hits: Sequence[Hit], by: str) -> list[Hashable]:
+        if by == "folder":
+            return [hit.path.rpartition("/")[0] for hit in hits]
+        creators = self.catalog.creators([hit.asset.id for hit in hits])
+        return [creators.get(hit.asset.id, hit.asset.id) for hit in hits]
 
     def _with_regions(self, hits: list[Hit], region: Region) -> list[Hit]:
         masker = self.settings.masker

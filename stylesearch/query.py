@@ -111,6 +111,8 @@ FORMATS = (
     "SVG", "TIFF", "WEBP",
 )
 
+GROUPS = ("creator", "folder")  # what a query may group its hits by
+
 _WORDS = ("tags", "creators", "licences", "software")
 _LISTS = ("paths", "formats", *_WORDS, "folders", "sizes", "orientations", "colours")
 
@@ -200,10 +202,13 @@ class Query(Filters):
             encoder needs a text tower.
         k: how many hits to return, at least 1.
         exclude_references: leave references that are assets of the library, by id or by content, out of the hits.
+        group_by: one of `GROUPS`: keep only the `group_size` best hits of each creator (the first that the metadata
+            name; a picture of nobody known stands for itself), or of each folder. None: all hits.
+        group_size: at least 1.
 
     Raises:
         UsageError: neither reference nor text, something that cannot be one, a weight that is not a positive finite
-            number, k that is not a whole number of at least 1, or an unknown format.
+            number, k or group_size that is not a whole number of at least 1, or an unknown format or group.
 
     Example:
         >>> Query(references=["ink.png", (42, 0.5)], counter_references=[17], k=12, formats=["png"])  # doctest: +SKIP
@@ -214,15 +219,20 @@ class Query(Filters):
     texts: str | Sequence[str | tuple[str, float]] = ()
     k: int = 20
     exclude_references: bool = True
+    group_by: str | None = None
+    group_size: int = 1
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if not self.positives():
             raise UsageError("The query has no reference. Give at least one image, asset id, vector or text.")
         self.negatives()
-        k: object = self.k  # whatever the caller gave
-        if not isinstance(k, Integral) or self.k < 1:
-            raise UsageError(f"k is {self.k!r}; it must be a whole number of at least 1.")
+        for name in ("k", "group_size"):
+            number: object = getattr(self, name)  # whatever the caller gave
+            if not isinstance(number, Integral) or int(number) < 1:
+                raise UsageError(f"{name} is {number!r}; it must be a whole number of at least 1.")
+        if self.group_by is not None:
+            object.__setattr__(self, "group_by", _one_of(GROUPS, "group", self.group_by))
 
     def positives(self) -> tuple[Reference, ...]:
         """References and texts with their weights (1 where none was given); texts are `StyleText`s."""

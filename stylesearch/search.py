@@ -5,7 +5,8 @@ Everything here is a pure function over values that `Library` has looked up.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -85,3 +86,20 @@ def to_hits(neighbours: Neighbours, assets: Mapping[int, Asset], left_out: set[i
             # Rounding can carry a cosine of equal vectors past 1.
             hits.append(Hit(asset, min(1.0, max(-1.0, cosine))))
     return hits[:k]
+
+
+def spread(hits: Sequence[Hit], groups: Iterable[Hashable], size: int) -> list[Hit]:
+    """The hits without those that come after `size` others of their group.
+
+    Args:
+        hits: best first.
+        groups: what each of them belongs to.
+        size: how many of each group to keep, at least 1.
+    """
+    met: Counter[Hashable] = Counter()
+    kept = []
+    for hit, group in zip(hits, groups, strict=True):
+        met[group] += 1
+        if met[group] <= size:
+            kept.append(hit)
+    return kept

@@ -56,6 +56,10 @@ def test_search_filters(folder: Path) -> None:
             assert {hit["id"] for hit in hits} == asset_ids
     assert found("--size", "small") == ["cat.png", "poster.jpg", "vase.png"] and found("--size", "huge") == []
     assert found("--shape", "portrait") + found("--shape", "landscape", "--shape", "square") == found()
+    assert found("--group-by", "folder") == ["cat.png", "vase.png"]
+    assert found("--group-by", "folder", "--group-size", "2") == found()
+    assert found("--group-by", "creator") == found()
+    assert "creator, folder" in run("search", reference, "--group-by", "x", "-l", folder / "library", code=2).output
     assert "'mauve'" in run("search", reference, "--colour", "mauve", "-l", folder / "library", code=2).output
     assert "run backwards" in run("search", reference, "--date", "2..1", "-l", folder / "library", code=2).output
 

@@ -178,6 +178,21 @@ def test_filters_narrow_the_pictures(page, ids):
     assert page.url.endswith(f"?like={ids['ink-disc.png']}")
 
 
+def test_one_of_each_folder_shows_many_hands(page, ids):
+    open_page(page, f"?like={ids['ink-disc.png']}")
+    assert [name.partition("-")[0] for name in names(page)[:3]] == ["ink"] * 3
+    page.get_by_label("Which of them to show").select_option("One of each folder")
+    page.wait_for_url("**each=folder**")
+    page.locator(".tile").nth(6).wait_for(state="detached")
+    shown = [name.partition("-")[0] for name in names(page)]
+    assert shown[0] == "ink" and all(shown.count(style) == 1 for style in STYLES)
+    page.get_by_label("Which of them to show").select_option("Every picture")
+    page.locator(".tile").nth(10).wait_for()
+    assert page.url.endswith(f"?like={ids['ink-disc.png']}")
+    open_page(page)
+    assert page.get_by_label("Which of them to show").is_hidden()
+
+
 def test_a_link_restores_the_search(page, ids):
     open_page(page, f"?like={ids['riso-ring.png']}&less={ids['ink-disc.png']}&format=png&folder=iso")
     assert names(page) == ["riso-disc.png"]

@@ -27,7 +27,7 @@ PAINTED = write_painting(CELLS)
         Search(),
         Search(like=(Chosen(12, 2.0), Chosen(17)), less=(Chosen(9, 0.5),), formats=("PNG",)),
         Search(like=(Chosen("u0123456789ab"), Chosen(3)), folder="Posters & prints/2024", count=250),
-        Search(like=(Chosen(3, 0.5, (0.25, 0, 1, 0.333)),), text="ink wash, muted", sure=0.75),
+        Search(like=(Chosen(3, 0.5, (0.25, 0, 1, 0.333)),), text="ink wash, muted", sure=0.75, spread="folder"),
         Search(like=(Chosen(3, 2.0, painted=PAINTED), Chosen("u0123456789ab", painted=PAINTED)), region="background"),
         Search(text="50 % grey & *flat*"),
     ],
@@ -51,7 +51,7 @@ def test_an_address_reads_as_a_person_would_write_it():
         {"format": "\0,<b>", "n": "7", "folder": "\0\n"},
         {"n": "²", "unknown": "1"},
         {"text": "\0 \n", "sure": "0.3"},
-        {"sure": "nan", "like": "12*", "less": "1@2-3"},
+        {"sure": "nan", "each": "artist", "like": "12*", "less": "1@2-3"},
         {"region": "foreground", "like": "1@p", "less": f"1@p{'A' * 2000}"},
     ],
 )

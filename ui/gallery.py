@@ -47,6 +47,7 @@ def show_gallery(
     act: Callable[[Any], None],
     groups: Sequence[Sequence[int]] | None = None,
     sure: float | None = None,
+    spread: str | None = None,
     calibrate: bool = False,
     on_map: bool = False,
     hurry: bool = False,
@@ -58,12 +59,13 @@ def show_gallery(
         heading: what these pictures are.
         more: whether there are more pictures to load.
         act: called when a visitor asks for something, with {"do": "like" | "less" | "board" | "transfer" | "open",
-            "ids": [int]}, {"do": "sure", "value": float}, {"do": "calibrate"}, {"do": "map"}, {"do": "more"}, or
-            {"do": "again"} where the browser lacks tiles that were left out.
+            "ids": [int]}, {"do": "sure", "value": float}, {"do": "spread", "value": str}, {"do": "calibrate"},
+            {"do": "map"}, {"do": "more"}, or {"do": "again"} where the browser lacks tiles that were left out.
         groups: asset ids of the pictures to show in their order; those after the first of a group are folded under it.
             None: all tiles, each on its own.
         sure: the least score of what is shown, one of `state.SURENESS`; None: nobody can say.
-        calibrate: offer to find out.
+        spread: `state.Search.spread`; None: there is nothing to spread.
+        calibrate: offer to find out how sure.
         on_map: offer to show them on the map of the library.
         hurry: ask for more at once, and not only where a visitor has come near the end.
     """
@@ -77,6 +79,7 @@ def show_gallery(
         "hurry": hurry,
         "sure": sure,
         "steps": state.SURENESS,
+        "spread": spread,
         "step": state.steps(),
     }
     _gallery(key=state.GALLERY, data=data, on_act_change=on_event(state.GALLERY, act))

@@ -114,6 +114,7 @@ def _show_hits(opened: Library, search: state.Search) -> None:
         groups=[[hit.asset.id for hit in group] for group in groups],
         more=len(hits) > number and number < state.MOST_SHOWN,
         sure=sure if scored else None,
+        spread=search.spread,
         calibrate=not opened.searching(space).calibrated,
         hurry=number < search.count,
         on_map=search.region is None and all(isinstance(one.key, int) for one in (*search.like, *search.less)),
@@ -128,6 +129,7 @@ def _hits(opened: Library, search: state.Search, number: int, sure: float) -> li
         counter_references=[_reference(search, chosen, COUNTER_WEIGHT) for chosen in search.less],
         texts=search.text or (),
         k=_CANDIDATES * number if sure else number + 1,
+        group_by=search.spread or None,
         **query_filters(search),
     )
     return opened.search(query, space=space_of(opened, search), min_score=sure or None)[: number + 1]
@@ -201,6 +203,8 @@ def _on_gallery(event: Any) -> None:
             state.ask(what, ids)
         case {"do": "sure", "value": int() | float() as least} if least in state.SURENESS:
             state.go_to(replace(search, sure=float(least)))
+        case {"do": "spread", "value": "" | "creator" | "folder" as group}:
+            state.go_to(replace(search, spread=group))
         case {"do": "calibrate" | "map" as what}:
             state.ask(what, ())
         case {"do": "more"}:

@@ -14,6 +14,7 @@ import streamlit as st
 from PIL.Image import Image
 
 from stylesearch.images import read_image
+from stylesearch.query import GROUPS
 from stylesearch.records import REGIONS, Region
 from stylesearch.references import LoadedReference
 from ui.chosen import MOST_REFERENCES, Chosen, Key, read_chosen
@@ -25,6 +26,7 @@ LESS = "less"
 TEXT = "text"
 REGION = "region"
 SURE = "sure"
+SPREAD = "each"
 FORMAT = "format"
 FOLDER = "folder"
 COUNT = "n"
@@ -80,6 +82,7 @@ class Search:
         text: the style in words, beside the references or without any.
         region: the region of the pictures whose style counts; None: that of the library's own searches.
         sure: least score of what is shown, one of `SURENESS`.
+        spread: show one picture of each creator or folder, one of `stylesearch.query.GROUPS`; "": every picture.
         formats: upper-case names of formats to keep; none: all.
         folder: keep pictures in folders whose path contains this.
         count: how many pictures to show at first, one of `COUNTS`.
@@ -91,6 +94,7 @@ class Search:
     text: str = ""
     region: Region | None = None
     sure: float = SURENESS[0]
+    spread: str = ""
     formats: tuple[str, ...] = ()
     folder: str = ""
     count: int = COUNTS[0]
@@ -108,6 +112,7 @@ class Search:
             text=_line(parameters.get(TEXT, ""), _LONGEST_TEXT),
             region=next((region for region in REGIONS if region == parameters.get(REGION)), None),
             sure=_one_of(SURENESS, parameters.get(SURE, "")),
+            spread=next((group for group in GROUPS if group == parameters.get(SPREAD)), ""),
             formats=tuple(sorted(formats)),
             folder=_line(parameters.get(FOLDER, ""), _LONGEST_FOLDER),
             count=_one_of(COUNTS, parameters.get(COUNT, "")),
@@ -122,6 +127,7 @@ class Search:
             TEXT: self.text,
             REGION: self.region or "",
             SURE: f"{self.sure:g}" if self.sure else "",
+            SPREAD: self.spread,
             FORMAT: ",".join(self.formats).lower(),
             FOLDER: self.folder,
             COUNT: "" if self.count == COUNTS[0] else str(self.count),

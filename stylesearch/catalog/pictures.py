@@ -12,7 +12,15 @@ from sqlalchemy import URL, Connection, Engine, and_, bindparam, exists, func, s
 
 from stylesearch.catalog import totals
 from stylesearch.catalog.database import Database
-from stylesearch.catalog.describing import Term, add_terms, read_appearances, read_metadata, read_tags, remove_tags
+from stylesearch.catalog.describing import (
+    Term,
+    add_terms,
+    read_appearances,
+    read_creators,
+    read_metadata,
+    read_tags,
+    remove_tags,
+)
 from stylesearch.catalog.engine import mapped_errors
 from stylesearch.catalog.numbering import tell_again
 from stylesearch.catalog.selection import chunks, matching, matching_ids, possible, sampled
@@ -37,6 +45,11 @@ class Pictures(Database):
         """The assets by id, with their present paths; unknown ids are left out."""
         with mapped_errors(self._url), self._single.connect() as connection:
             return _assets(connection, possible(ids))
+
+    def creators(self, ids: Iterable[int]) -> dict[int, str]:
+        """The first creator of each of these assets, in lower case; those whose metadata name none are left out."""
+        with self.reading() as connection:
+            return read_creators(connection, possible(ids))
 
     def details(self, ids: Iterable[int]) -> dict[int, Details]:
         """Everything that is known about these assets, by id; unknown ids are left out."""

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         "stylesearch search 'board:Ink & wash' -k 50",
         "stylesearch search reference.png --sheet hits.png",
         "stylesearch search reference.png --region background",
+        "stylesearch search reference.png --group-by creator --group-size 2",
     )
 )
 def search(
@@ -91,6 +92,10 @@ def search(
             min=0, max=1, help="Only hits that share the style with this probability; first: stylesearch calibrate."
         ),
     ] = None,
+    group_by: Annotated[
+        str | None, typer.Option(help="Only the best hits of each creator, or of each folder: creator or folder.")
+    ] = None,
+    group_size: Annotated[int, typer.Option(help="How many of each, with --group-by.")] = 1,
     include_references: Annotated[
         bool, typer.Option("--include-references", help="Show the references too, where they are in the library.")
     ] = False,
@@ -113,6 +118,8 @@ def search(
             counter_references=[source_of(text) for text in unlike or ()],
             k=k,
             exclude_references=not include_references,
+            group_by=group_by,
+            group_size=group_size,
             **filters_of(path, format, tag, creator, licence, date, software, generated, colour, size, shape),
         )
         if sheet is not None:

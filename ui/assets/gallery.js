@@ -55,6 +55,9 @@ class Gallery {
     sure.addEventListener("input", () => (this.find(".sure output").textContent = SURE[sure.value]));
     sure.addEventListener("change", () => this.act({ do: "sure", value: this.steps[sure.value] }));
     sure.addEventListener("keydown", (event) => event.stopPropagation());
+    const spread = this.find(".spread");
+    spread.addEventListener("change", () => this.act({ do: "spread", value: spread.value }));
+    spread.addEventListener("keydown", (event) => event.stopPropagation());
   }
 
   // How high rows are: what was chosen last, or what suits the window.
@@ -70,7 +73,7 @@ class Gallery {
     input.addEventListener("keydown", (event) => event.stopPropagation()); // Streamlit has shortcuts of its own
   }
 
-  draw({ tiles, groups, heading, more, calibrate, map, hurry, sure, steps }) {
+  draw({ tiles, groups, heading, more, calibrate, map, hurry, sure, steps, spread }) {
     for (const tile of tiles) this.known.set(tile.id, tile);
     if (groups.flat().some((id) => !this.known.has(id))) return this.act({ do: "again" });
     const goesOn = this.groups.every(([first], index) => first === groups[index]?.[0]);
@@ -84,6 +87,8 @@ class Gallery {
     this.steps = steps;
     this.find(".calibrate").hidden = !calibrate;
     this.find(".map").hidden = !map;
+    this.find(".spread").hidden = spread === null;
+    if (spread !== null) this.find(".spread").value = spread;
     this.find(".sure").hidden = sure === null;
     if (sure !== null) {
       Object.assign(this.find(".sure input"), { max: steps.length - 1, value: steps.indexOf(sure) });
