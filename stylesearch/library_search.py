@@ -32,6 +32,7 @@ from stylesearch.records import Asset, Hit, Region
 from stylesearch.references import LoadedReference
 from stylesearch.search import combine, spread, to_hits
 from stylesearch.spaces import SearchSpace
+from stylesearch.vectors import VectorIndex
 
 _REMEMBERED = 5_000  # assets that were hits lately
 _ENCODED = 32  # pictures that are encoded together
@@ -69,17 +70,19 @@ class LibrarySearch(LibraryPictures):
         split = len(positives)
         vector = combine(vectors[:split], weights[:split], vectors[split:], weights[split:])
         left_out = own_ids if query.exclude_references else set()
-        hits = self._with_regions(self._nearest(searching, query, vector, left_out), searching.space.region)
+        hits = self._with_regions(self._nearest(searching, index, query, vector, left_out), searching.space.region)
         if min_score is None or not hits:
             return hits
         scores = searching.scores(vector, own_ids, [hit.asset.id for hit in hits])
         scored = [replace(hit, score=score) for hit, score in zip(hits, scores.tolist(), strict=True)]
         return [hit for hit in scored if hit.score is not None and hit.score >= min_score]
 
-    def _nearest(self, searching: SearchSpace, query: Query, vector: np.ndarray, left_out: set[int]) -> list[Hit]:
+    def _nearest(
+        self, searching: SearchSpace, index: VectorIndex, query: Query, vector: np.ndarray, left_out: set[int]
+    ) -> list[Hit]:
         """At most `query.k` hits; where they are grouped, more and more neighbours are looked at until there are so
         many, as a Qdrant server does it: its groups are repeated searches, too."""
-        index, allowed = searching.index(), searching.allowed(query)
+        allowed = searching.allowed(query)
         most = min(len(index), max(query.k, _GROUPED_AMONG) + len(left_out) if query.group_by else len(index))
         wanted = query.k + len(left_out)
         while True:
