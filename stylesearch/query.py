@@ -233,6 +233,8 @@ class Query(Filters):
                 raise UsageError(f"{name} is {number!r}; it must be a whole number of at least 1.")
         if self.group_by is not None:
             object.__setattr__(self, "group_by", _one_of(GROUPS, "group", self.group_by))
+        elif self.group_size != 1:
+            raise UsageError(f"group_size is {self.group_size}, but there are no groups; group by {' or '.join(GROUPS)}.")
 
     def positives(self) -> tuple[Reference, ...]:
         """References and texts with their weights (1 where none was given); texts are `StyleText`s."""

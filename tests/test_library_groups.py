@@ -87,7 +87,7 @@ def test_no_more_than_so_many_neighbours_are_looked_at(library: Library, monkeyp
     assert len(library.search(Query(query, k=30, group_by="folder"))) == len(folders) < FOLDERS
 
 
-@pytest.mark.parametrize("wrong", [{"group_by": "artist"}, {"group_size": 0}, {"group_size": 1.5}])
+@pytest.mark.parametrize("wrong", [{"group_by": "artist"}, {"group_size": 0}, {"group_size": 1.5}, {"group_size": 2}])
 def test_other_groups_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(UsageError, match=r"'artist'; there are: creator, folder|group_size is"):
         Query(1, **wrong)  # type: ignore[arg-type]
