@@ -234,7 +234,7 @@ class Query(Filters):
         if self.group_by is not None:
             object.__setattr__(self, "group_by", _one_of(GROUPS, "group", self.group_by))
         elif self.group_size != 1:
-            raise UsageError(f"group_size is {self.group_size}, but there are no groups; group by {' or '.join(GROUPS)}.")
+            raise UsageError(f"group_size is {self.group_size}, but nothing to group by; give {' or '.join(GROUPS)}.")
 
     def positives(self) -> tuple[Reference, ...]:
         """References and texts with their weights (1 where none was given); texts are `StyleText`s."""
