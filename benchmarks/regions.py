@@ -3,7 +3,7 @@
     python -m benchmarks.regions                      # rendered pictures in families that nothing was trained on
     python -m benchmarks.regions DIR                  # and pictures of DIR/train/*.parquet
     python -m benchmarks.regions DIR --masker masker:v1
-    python -m benchmarks.regions DIR --sweep          # chooses alpha, on families of training
+    python -m benchmarks.regions DIR --masker masker:v1 --sweep   # every alpha, rendered in families of training
 
 Every picture is a query among all others of its set. "Leak" is the share of queries whose nearest neighbour shows their
 content in another style. Sets in which a subject, or a background, dominates:
@@ -187,9 +187,8 @@ def _sets(data: Path | None, size: int, styles: int, contents: int, seed: int, s
         icons = as_they_are(data / "train" / "icon_sets.parquet", "background", size, 2 * contents, seed)
         yield icons
         yield replace(icons, region="subject")
-        if not sweep:
-            for name in _AS_THEY_ARE:
-                yield as_they_are(data / "train" / f"{name}.parquet", "background", size, 2 * contents, seed)
+        for name in _AS_THEY_ARE:
+            yield as_they_are(data / "train" / f"{name}.parquet", "background", size, 2 * contents, seed)
 
 
 def report(encoder: Encoder, pictures: KnownPictures, masks: dict[str, Masks], content: Encoder | None) -> Table:
@@ -212,10 +211,10 @@ def report(encoder: Encoder, pictures: KnownPictures, masks: dict[str, Masks], c
     return table
 
 
-def swept(encoder: Encoder, pictures: KnownPictures, masks: Masks) -> Table:
-    """P@1 and leak by use and alpha."""
+def swept(encoder: Encoder, pictures: KnownPictures, source: str, masks: Masks) -> Table:
+    """P@1 and leak by use and alpha; `source`: what the masks are by."""
     regions = Regions(encoder, pictures, masks)
-    table = _table(f"{pictures.name}, by {pictures.region}: P@1 / leak", "alpha", *USES)
+    table = _table(f"{pictures.name}, by {pictures.region}, masks of {source}: P@1 / leak", "alpha", *USES)
     alone = {use: regions.alone(use) for use in USES}
     for alpha in (*SWEPT, 1.0):
         means = [100 * outcome(regions.mixed(alone[use], alpha), pictures).each.mean(0) for use in USES]
@@ -242,7 +241,7 @@ def main(
     styles: int = 60,
     contents: int = 8,
     seed: int = 1,
-    sweep: Annotated[bool, typer.Option(help="show every alpha, with true masks alone")] = False,
+    sweep: Annotated[bool, typer.Option(help="show every alpha, in families of training")] = False,
 ) -> None:
     """Prints a table for each set."""
     style_encoder = load_encoder(encoder)
@@ -253,11 +252,12 @@ def main(
         masks = {}
         if pictures.subject is not None:
             masks["oracle"] = Masks(pictures.subject, np.ones(len(pictures.pixels), np.float32))
-        if masker is not None and not sweep:
+        if masker is not None:
             masks[masker] = _found(load_masker(masker), pictures)
-        if masks:
-            sweep_table = swept(style_encoder, pictures, masks["oracle"]) if sweep else None
-            console.print(sweep_table or report(style_encoder, pictures, masks, content_encoder))
+        if sweep:
+            console.print(*(swept(style_encoder, pictures, *found) for found in masks.items()))
+        elif masks:
+            console.print(report(style_encoder, pictures, masks, content_encoder))
 
 
 if __name__ == "__main__":

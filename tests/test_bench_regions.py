@@ -153,6 +153,7 @@ def test_it_prints_a_table_for_each_set(data: Path) -> None:
     shown = CliRunner().invoke(app, [str(data), *options], catch_exceptions=False).output
     for name in (*region_sets.RENDERED, "icons on textures", "icon_sets"):
         assert f"{name}, by" in shown
-    assert "oracle, fill 0.3 (default)" in shown and "projection, learnt from other contents" in shown
-    swept = CliRunner().invoke(app, [*options, "--sweep"], catch_exceptions=False).output
+    assert "oracle, fill 0.4 (default)" in shown and "projection, learnt from other contents" in shown
+    swept = CliRunner().invoke(app, [*options, "--masker", "masker:v1", "--sweep"], catch_exceptions=False).output
     assert "1 (whole)" in swept and "projection" not in swept
+    assert "drawn, by background, masks of oracle" in swept and "drawn, by background, masks of masker:v1" in swept
