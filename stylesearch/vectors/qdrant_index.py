@@ -26,7 +26,6 @@ from stylesearch.vectors.qdrant_search import (
     HEADER,
     KEY,
     LINKS,
-    OVERSAMPLING,
     STYLE,
     Payload,
     Points,
@@ -112,13 +111,12 @@ class QdrantIndex(QdrantSearch):
         terms = filter_terms(qdrant, among) if isinstance(among, tuple) else []
         if isinstance(among, np.ndarray):
             terms = [qdrant.HasIdCondition(set(among.tolist()))]
-        rescoring = qdrant.QuantizationSearchParams(rescore=True, oversampling=OVERSAMPLING)
         request = qdrant.QueryRequest(
             limit=limit,
             query=qdrant.Query.Nearest(query, using=STYLE),
             filter=qdrant.Filter(must=terms) if terms else None,
             with_vector=True,
-            params=qdrant.SearchParams(exact=exact, hnsw_ef=walk(limit, among), quantization=rescoring),
+            params=qdrant.SearchParams(exact=exact, **walk(qdrant, limit, among)),
         )
         points = self._shard.query(request)
         return Points(

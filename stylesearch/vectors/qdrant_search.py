@@ -205,10 +205,16 @@ class QdrantSearch(VectorIndex):
         """What the engine raises, as VectorIndexError."""
 
 
-def walk(limit: int, among: Allowed) -> int:
-    """hnsw_ef. Through what a condition leaves out the walk goes further: at half of the vectors kept, and copies among
-    them, recall@10 is 0.97 to 0.99 with `WALK`, and 0.996 and more with twice as much (measured)."""
-    return max(WALK if among is None else 2 * WALK, limit)
+def walk(engine: Any, limit: int, among: Allowed) -> dict[str, Any]:
+    """`SearchParams` of a walk through the graph; `engine`: the module that has them, of either client.
+
+    Under a filter the walk looks at neighbours of neighbours, too (ACORN, arXiv 2403.04871): among a million vectors,
+    half of which were kept, recall@10 was 0.995 with it; without it 0.97 to 0.98, and 0.987 with a walk six times as
+    long, which took as much time (measured).
+    """
+    rescoring = engine.QuantizationSearchParams(rescore=True, oversampling=OVERSAMPLING)
+    acorn = engine.AcornSearchParams(enable=among is not None, max_selectivity=1.0)
+    return {"hnsw_ef": max(WALK, limit), "quantization": rescoring, "acorn": acorn}
 
 
 def graph_from_kilobytes(dim: int) -> int:

@@ -18,7 +18,6 @@ from stylesearch.vectors.qdrant_search import (
     HEADER,
     KEY,
     LINKS,
-    OVERSAMPLING,
     Payload,
     Points,
     QdrantSearch,
@@ -233,13 +232,12 @@ class QdrantServerIndex(QdrantSearch):
             terms = [models.HasIdCondition(has_id=among.tolist())]
         if exact:  # of the points that are compared one by one, some hold vectors of other spaces alone
             terms.append(models.HasVectorCondition(has_vector=self._space))
-        rescoring = models.QuantizationSearchParams(rescore=True, oversampling=OVERSAMPLING)
         points = self._client.query_points(
             self._collection,
             query=query.tolist(),
             using=self._space,
             query_filter=models.Filter(must=terms) if terms else None,
-            search_params=models.SearchParams(exact=exact, hnsw_ef=walk(limit, among), quantization=rescoring),
+            search_params=models.SearchParams(exact=exact, **walk(models, limit, among)),
             limit=limit,
             with_payload=False,
             with_vectors=[self._space],
