@@ -48,7 +48,7 @@ _BATCH = 32
 _WIDTH = 175  # characters; tables are for files, too
 _CONTENT_CELLS, _ORIENTATIONS = 8, 8
 _CONTENT_DIRECTIONS = 16
-_AS_THEY_ARE = ("texture_shape_cue", "supagruen_artists", "aihorde_styles")
+_AS_THEY_ARE = ("icon_sets", "texture_shape_cue", "supagruen_artists", "aihorde_styles")
 
 
 @dataclass(frozen=True)
@@ -184,11 +184,10 @@ def _sets(data: Path | None, size: int, styles: int, contents: int, seed: int, s
         yield rendered(kind, size, styles, contents, families, seed)
     if data is not None:
         yield icons_on_textures(data, size, contents, seed)
-        icons = as_they_are(data / "train" / "icon_sets.parquet", "background", size, 2 * contents, seed)
-        yield icons
-        yield replace(icons, region="subject")
         for name in _AS_THEY_ARE:
-            yield as_they_are(data / "train" / f"{name}.parquet", "background", size, 2 * contents, seed)
+            pictures = as_they_are(data / "train" / f"{name}.parquet", "background", size, 2 * contents, seed)
+            yield pictures
+            yield replace(pictures, region="subject")
 
 
 def report(encoder: Encoder, pictures: KnownPictures, masks: dict[str, Masks], content: Encoder | None) -> Table:
@@ -205,8 +204,9 @@ def report(encoder: Encoder, pictures: KnownPictures, masks: dict[str, Masks], c
                 projected = outcome(without_content(regions.whole, told, known), pictures)
                 table.add_row(f"projection, learnt from {name} contents", *projected.cells(whole), "")
         for use in USES:
-            result = outcome(regions.mixed(regions.alone(use), ALPHAS[use]), pictures)
-            name = f"{source}, {use} {ALPHAS[use]:g}" + (" (default)" if use == DEFAULT_USE else "")
+            alpha = ALPHAS[pictures.region][use]
+            result = outcome(regions.mixed(regions.alone(use), alpha), pictures)
+            name = f"{source}, {use} {alpha:g}" + (" (default)" if use == DEFAULT_USE else "")
             table.add_row(name, *result.cells(whole), f"{found.usable.mean():.0%}")
     return table
 

@@ -15,6 +15,7 @@ from stylesearch.images import Preprocess, fit, shown_box
 from stylesearch.masking.base import Masker, Masks
 from stylesearch.masking.keeping import kept
 from stylesearch.masking.regions import ALPHAS, DEFAULT_USE, USES, RegionEncoder, mixed, region_encoder, resized
+from stylesearch.records import Region
 
 RED = (230, 20, 20)
 
@@ -61,7 +62,7 @@ def test_the_whole_is_the_encoder_itself() -> None:
 
 @pytest.mark.parametrize("use", USES)
 @pytest.mark.parametrize("name", ["background", "subject"])
-def test_vectors_are_those_of_the_formula(name: str, use: str) -> None:
+def test_vectors_are_those_of_the_formula(name: Region, use: str) -> None:
     inner = load_encoder("descriptors:lab-gradient")
     images = [with_subject(grainy(1)), with_subject(grainy(2), (10, 10, 60, 120))]
     pixels = np.stack([fit(image, inner.preprocess) for image in images])
@@ -74,7 +75,8 @@ def test_vectors_are_those_of_the_formula(name: str, use: str) -> None:
         alone = whole - inner.embed_pixels(left)
     else:
         alone = inner.embed_masked(pixels, keep)  # these descriptors have no places: fill and pool are one
-    expected = ALPHAS[use] * whole + (1 - ALPHAS[use]) * alone
+    alpha = ALPHAS[name][use]
+    expected = alpha * whole + (1 - alpha) * alone
     expected /= np.linalg.norm(expected, axis=1, keepdims=True)
     assert found.shape == (2, inner.dim) and found.dtype == np.float32
     np.testing.assert_allclose((found * expected).sum(1), 1, atol=1e-5)
