@@ -1,7 +1,7 @@
 """What the use of a mask does to retrieval: how often a subject is found in place of a style, and what that costs.
 
     python -m benchmarks.regions                      # rendered pictures in families that nothing was trained on
-    python -m benchmarks.regions DIR                  # and pictures of DIR/train/*.parquet
+    python -m benchmarks.regions DIR                  # and pictures of DIR/train/*.parquet and DIR/dev/*.parquet
     python -m benchmarks.regions DIR --masker masker:v1
     python -m benchmarks.regions DIR --masker masker:v1 --sweep   # every alpha, rendered in families of training
 
@@ -49,6 +49,7 @@ _WIDTH = 175  # characters; tables are for files, too
 _CONTENT_CELLS, _ORIENTATIONS = 8, 8
 _CONTENT_DIRECTIONS = 16
 _AS_THEY_ARE = ("icon_sets", "texture_shape_cue", "supagruen_artists", "aihorde_styles")
+_NOT_CHOSEN_BY = ("gnickm_artists", "stylepile_artists")  # sets that alpha has never seen
 
 
 @dataclass(frozen=True)
@@ -188,6 +189,9 @@ def _sets(data: Path | None, size: int, styles: int, contents: int, seed: int, s
             pictures = as_they_are(data / "train" / f"{name}.parquet", "background", size, 2 * contents, seed)
             yield pictures
             yield replace(pictures, region="subject")
+        for path in () if sweep else (data / "dev" / f"{name}.parquet" for name in _NOT_CHOSEN_BY):
+            if path.is_file():
+                yield as_they_are(path, "background", size, 2 * contents, seed)
 
 
 def report(encoder: Encoder, pictures: KnownPictures, masks: dict[str, Masks], content: Encoder | None) -> Table:
