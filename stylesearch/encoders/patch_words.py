@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import avg_pool2d, conv2d
 
 from stylesearch.encoders.places import EVERYWHERE, Places
-from stylesearch.encoders.statistics import share
+from stylesearch.encoders.statistics import halved, share
 
 SIDE = 6
 """Side of a patch, pixels of its octave."""
@@ -49,8 +48,10 @@ class PatchWords(nn.Module):
         """
         parts = []
         for bank, threshold, stride in zip(self.filters, self.thresholds, STRIDES, strict=True):
-            strongest, word = conv2d(lab, bank, stride=stride).max(1)
+            # Patches side by side and one product are twice as fast here as a convolution and the maximum of its maps.
+            patches = lab.unfold(2, SIDE, stride).unfold(3, SIDE, stride).permute(0, 2, 3, 1, 4, 5)
+            strongest, word = (patches.flatten(3) @ bank.flatten(1).T).max(3)
             word = places(torch.where(strongest < threshold, self.words, word)[:, None]).flatten(1)
             parts.append(share(word, torch.ones_like(word, dtype=lab.dtype), self.words + 1))
-            lab = avg_pool2d(lab, 2)
+            lab = halved(lab)
         return torch.cat(parts, 1)

@@ -8,10 +8,11 @@ here is learned; a linear layer over these numbers is the baseline `descriptors:
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import avg_pool2d, conv2d, pad
+from torch.nn.functional import conv2d, pad
 
 from stylesearch.encoders.places import EVERYWHERE, Places
 
@@ -84,7 +85,7 @@ class Statistics(nn.Module):
         Returns:
             float32 (N, self.dim), each number of the order of 1.
         """
-        half = avg_pool2d(lab, 2)
+        half = halved(lab)
         here = places(half)
         parts = [*_colour(here), _moments(here), _correlations(here), *_layout(half)]
         coarser_energy: Tensor | None = None
@@ -102,10 +103,17 @@ class Statistics(nn.Module):
                 parts += _structure(lab, responses, places)
                 energy = responses[:, [0, 1, 2, 3, 7, 8, 9]].abs()
                 if coarser_energy is not None:
-                    parts.append(_cross_correlations(places(avg_pool2d(coarser_energy, 2)), places(energy)))
+                    parts.append(_cross_correlations(places(halved(coarser_energy)), places(energy)))
                 coarser_energy = energy
-            lab = half if scale == 0 else avg_pool2d(lab, 2)
+            lab = half if scale == 0 else halved(lab)
         return torch.cat(parts, 1)
+
+
+def halved(maps: Tensor) -> Tensor:
+    """Means of 2 by 2 pixels; sums of slices are several times faster here than `avg_pool2d`."""
+    height, width = maps.shape[2] // 2 * 2, maps.shape[3] // 2 * 2
+    rows = maps[..., 0:height:2, :width] + maps[..., 1:height:2, :width]
+    return (rows[..., ::2] + rows[..., 1::2]) / 4
 
 
 def _soft_histogram(values: Tensor, low: float, high: float, bins: int) -> Tensor:
@@ -207,48 +215,49 @@ def _binary_patterns(lightness: Tensor, stride: int, places: Places) -> list[Ten
     side = lightness.shape[-1]
     framed = pad(lightness[:, None], (1, 1, 1, 1), mode="replicate")[:, 0]
     centres = lightness[:, ::stride, ::stride]
+    above, below = centres + 0.01, centres - 0.01
     brighter = torch.zeros_like(centres, dtype=torch.uint8)
     darker = torch.zeros_like(brighter)
     for bit, (down, across) in enumerate(_NEIGHBOURS):
         shifted = framed[:, 1 + down : 1 + down + side : stride, 1 + across : 1 + across + side : stride]
-        brighter |= (shifted > centres + 0.01).to(torch.uint8) << bit
-        darker |= (shifted < centres - 0.01).to(torch.uint8) << bit
+        brighter.add_((shifted > above).view(torch.uint8), alpha=1 << bit)
+        darker.add_((shifted < below).view(torch.uint8), alpha=1 << bit)
     table = _UNIFORM.to(lightness.device)
     found = [table[places(codes[:, None]).flatten(1).long()] for codes in (brighter, darker)]
     return [share(uniform, torch.ones_like(uniform, dtype=lightness.dtype), 10) for uniform in found]
 
 
-def _grown(maps: Tensor) -> Tensor:
-    """Maximum over 3 by 3 pixels; two passes of slices are several times faster here than `max_pool2d`."""
-    framed = pad(maps, (1, 1, 0, 0), mode="replicate")
-    rows = torch.maximum(torch.maximum(framed[..., :-2], framed[..., 1:-1]), framed[..., 2:])
-    framed = pad(rows, (0, 0, 1, 1), mode="replicate")
-    return torch.maximum(torch.maximum(framed[..., :-2, :], framed[..., 1:-1, :]), framed[..., 2:, :])
+def _grown(maps: Tensor, most: Callable[[Tensor, Tensor], Tensor] = torch.maximum) -> Tensor:
+    """Maximum over 3 by 3 pixels, or minimum; passes of slices are several times faster here than `max_pool2d`."""
+    framed = pad(maps, (1, 1, 1, 1), mode="replicate")
+    pairs = most(framed[..., :-1], framed[..., 1:])
+    rows = most(pairs[..., :-1], framed[..., 2:])
+    pairs = most(rows[..., :-1, :], rows[..., 1:, :])
+    return most(pairs[..., :-1, :], rows[..., 2:, :])
+
+
+def _shrunk(maps: Tensor) -> Tensor:
+    return _grown(maps, torch.minimum)
 
 
 def _pattern_spectrum(lightness: Tensor, places: Places) -> Tensor:
     """How much lightness openings and closings of growing size take away: the widths of light and of dark strokes."""
-    both = torch.cat([lightness, -lightness], 1)  # closing a picture is opening its negative
-    eroded, previous, taken = both, both, []
-    for radius in (1, 2):
-        eroded = -_grown(-eroded)
-        opened = eroded
-        for _ in range(radius):
-            opened = _grown(opened)
-        taken.append(places(previous - opened).mean((2, 3)).clamp_min(0))
-        previous = opened
-    widths = torch.cat(taken, 1)
-    ratio = taken[0] / (taken[0] + taken[1] + 5e-3)
+    shrunk, grown = _shrunk(lightness), _grown(lightness)
+    opened, closed = _grown(shrunk), _shrunk(grown)
+    wider_opened, wider_closed = _grown(_grown(_shrunk(shrunk))), _shrunk(_shrunk(_grown(grown)))
+    differences = (lightness - opened, closed - lightness, opened - wider_opened, wider_closed - closed)
+    widths = torch.cat([places(each).mean((2, 3)).clamp_min(0) for each in differences], 1)
+    ratio = widths[:, :2] / (widths[:, :2] + widths[:, 2:] + 5e-3)
     return torch.cat([widths.sqrt(), ratio], 1)
 
 
 def _blurred(maps: Tensor) -> Tensor:
     """Mean over 5 by 5 pixels (black outside); sums of slices are several times faster here than `avg_pool2d`."""
-    side = maps.shape[-1]
-    framed = pad(maps, (2, 2, 0, 0))
-    rows = sum((framed[..., i : i + side] for i in range(1, 5)), framed[..., :side])
-    framed = pad(rows, (0, 0, 2, 2))
-    return sum((framed[..., i : i + side, :] for i in range(1, 5)), framed[..., :side, :]) / 25
+    framed = pad(maps, (2, 2, 2, 2))
+    pairs = framed[..., :-1] + framed[..., 1:]
+    rows = pairs[..., :-3] + pairs[..., 2:-1] + framed[..., 4:]
+    pairs = rows[..., :-1, :] + rows[..., 1:, :]
+    return (pairs[..., :-3, :] + pairs[..., 2:-1, :] + rows[..., 4:, :]) / 25
 
 
 def _structure(lab: Tensor, responses: Tensor, places: Places) -> list[Tensor]:
