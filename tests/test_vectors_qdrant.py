@@ -150,6 +150,17 @@ def test_saving_takes_the_place_of_whatever_was_there(path, changes):
     assert sorted(entry.name for entry in path.parent.iterdir()) == ["file", path.name]
 
 
+def test_files_that_the_engine_is_still_making_do_not_stop_a_save(tmp_path, changes):
+    index = QdrantIndex(DIM)
+    index.apply(changes)
+    gone = index._folder / "wal" / "tmp-open-9"  # listed, and renamed before it could be read
+    gone.symlink_to("nowhere")
+    index.save(tmp_path / "space.qdrant")
+    assert not list((tmp_path / "space.qdrant" / "wal").glob("tmp-*9"))
+    index.close()
+    assert_finds_all(open_index("qdrant", tmp_path / "space.qdrant", DIM), changes)
+
+
 def test_a_save_that_fails_leaves_everything_as_it_was(path, changes):
     index = QdrantIndex(DIM)
     index.apply(changes)

@@ -218,7 +218,8 @@ def _copy(source: Path, target: Path) -> None:
     partial, old = target.with_name(f"{name}.partial"), target.with_name(f"{name}.old")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copytree(source, partial)
+        # The engine makes files of its log ahead of time, under such names, and renames them whenever they are done.
+        shutil.copytree(source, partial, ignore=shutil.ignore_patterns("tmp-*"))
         if target.exists():
             os.replace(target, old)
         os.replace(partial, target)
