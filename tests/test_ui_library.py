@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any, get_args
 
 import pytest
@@ -25,8 +26,10 @@ from indexer.run import index
 from stylesearch import Library
 from stylesearch.disk import disk_use
 from stylesearch.errors import ImageReason
+from stylesearch.records import Run
 from stylesearch.running import FILE, RunningIndex, read_running, write_running
 from stylesearch.settings import Settings
+from ui.library_view import _last_run
 from ui.wording import advice, duration, megabytes
 
 pytest.importorskip("playwright", reason="playwright is not installed")
@@ -74,6 +77,19 @@ def chromium() -> Iterator[Any]:
 def page(chromium, address) -> Iterator[Any]:
     with visitor(chromium, address) as window:
         yield window
+
+
+@pytest.mark.parametrize(
+    ("report", "said"),
+    [
+        ({"new": 60, "encoded": 60}, "60 new, in"),
+        ({"encoded": 60}, "60 pictures looked at, in"),
+        ({"encoded": 0}, "nothing new, in"),
+    ],
+)
+def test_a_run_that_fills_a_space_is_told_from_one_that_found_nothing(report, said):
+    now = datetime.now(UTC)
+    assert said in _last_run(Run(now, now, report))
 
 
 def running(**changes: Any) -> RunningIndex:

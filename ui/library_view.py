@@ -78,7 +78,11 @@ def _last_run(run: Run) -> str:
     done = ", ".join(f"{number:,} {name}" for name, number in numbers.items() if isinstance(number, int) and number)
     took = duration((run.finished - run.started).total_seconds())
     stopped = " It was stopped before its end; run it again to go on." if run.report.get("interrupted") else ""
-    return f"Last run {ago} ago: {done or 'nothing new'}, in {took}.{stopped}"
+    encoded = run.report.get("encoded")  # also by runs that fill a space with pictures that are no news
+    found = done or (
+        f"{count(encoded, 'picture')} looked at" if isinstance(encoded, int) and encoded else "nothing new"
+    )
+    return f"Last run {ago} ago: {found}, in {took}.{stopped}"
 
 
 def _show_spaces() -> None:
