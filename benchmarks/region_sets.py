@@ -107,9 +107,13 @@ def icons_on_textures(data: Path, size: int, contents: int, seed: int) -> KnownP
     return KnownPictures("icons on textures", "background", np.stack(pixels), np.stack(masks), np.array(names), shown)
 
 
-def as_they_are(path: Path, region: Region, size: int, per_style: int, seed: int) -> KnownPictures:
-    """Up to `per_style` pictures of each held-out style of a set; of icons on white the subject is known."""
-    pictures = read_parquet(path).split()[1]
+def as_they_are(
+    path: Path, region: Region, size: int, per_style: int, seed: int, *, held_out: bool = True
+) -> KnownPictures:
+    """Up to `per_style` pictures of each style of a set, or of its held-out ones; of icons on white the subject is
+    known."""
+    pictures = read_parquet(path)
+    pictures = pictures.split()[1] if held_out else pictures
     styles, random = np.array(pictures.styles), np.random.default_rng(seed)
     of_each = [random.permutation(np.flatnonzero(styles == style))[:per_style] for style in dict.fromkeys(styles)]
     pictures = pictures.select(sorted(np.concatenate(of_each).tolist()))

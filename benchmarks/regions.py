@@ -3,7 +3,7 @@
     python -m benchmarks.regions                      # rendered pictures in families that nothing was trained on
     python -m benchmarks.regions DIR                  # and pictures of DIR/train/*.parquet and DIR/dev/*.parquet
     python -m benchmarks.regions DIR --masker masker:v1
-    python -m benchmarks.regions DIR --masker masker:v1 --sweep   # every alpha, rendered in families of training
+    python -m benchmarks.regions DIR --masker masker:v1 --sweep   # every alpha and limit, families of training
 
 Every picture is a query among all others of its set. "Leak" is the share of queries whose nearest neighbour shows their
 content in another style. Sets in which a subject, or a background, dominates:
@@ -13,7 +13,7 @@ content in another style. Sets in which a subject, or a background, dominates:
     icons on textures   icons of `icon_sets` on pictures of `texture_shape_cue`; searched by background
 
 and sets in which there is nothing to be won: "drawn", subject and background in one style; `icon_sets` (the ground is
-white), `texture_shape_cue`, and other sets of DIR as they are, held-out styles alone.
+white), `texture_shape_cue`, and other sets of DIR as they are, held-out styles alone where there was training.
 
 Sides: the whole picture; its vector less what a content embedding tells of it (StyleDecoupler, arXiv 2601.17697), which
 needs no mask, learnt from the very contents of the set, and from all but the one that a picture shows; each use of a
@@ -40,16 +40,18 @@ from encoder_training.renderers import FAMILIES, HELD_OUT_FAMILIES
 from stylesearch.encoders import load_encoder
 from stylesearch.encoders.base import Encoder
 from stylesearch.masking import load_masker
-from stylesearch.masking.base import Masker, Masks
+from stylesearch.masking.base import VAGUE, Masker, Masks
+from stylesearch.masking.keeping import coarse
 from stylesearch.masking.regions import ALPHAS, DEFAULT_USE, USES, mixed, region_alone, resized
 
 SWEPT = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+SWEPT_VAGUE = (0.0, 0.05, 0.08, 0.1, 0.125, 0.15, 0.2, 0.3, 1.0)
 _BATCH = 32
 _WIDTH = 175  # characters; tables are for files, too
 _CONTENT_CELLS, _ORIENTATIONS = 8, 8
 _CONTENT_DIRECTIONS = 16
 _AS_THEY_ARE = ("icon_sets", "texture_shape_cue", "supagruen_artists", "aihorde_styles")
-_NOT_CHOSEN_BY = ("gnickm_artists", "stylepile_artists")  # sets that alpha has never seen
+_DEV = {"gnickm_artists": 16, "stylepile_artists": 4, "web_artstyles": 54, "pacs": 120}  # about 480 pictures of each
 
 
 @dataclass(frozen=True)
@@ -145,8 +147,8 @@ def layouts(pixels: np.ndarray) -> np.ndarray:
 class Regions:
     """Vectors of one set: of whole pictures, and of a region by each use of a mask."""
 
-    def __init__(self, encoder: Encoder, pictures: KnownPictures, masks: Masks) -> None:
-        self._encoder, self._pictures, self.masks = encoder, pictures, masks
+    def __init__(self, encoder: Encoder, pictures: KnownPictures, masks: Masks, vague: float = VAGUE) -> None:
+        self._encoder, self._pictures, self._usable = encoder, pictures, masks.clear(vague)
         self._subject = resized(masks.values, encoder.preprocess.size)
         self.whole = _batched(encoder.embed_pixels, pictures.pixels)
 
@@ -154,7 +156,7 @@ class Regions:
         """See `region_alone`; pictures without a usable mask count as a whole."""
         found = self.whole.copy()
         keep = self._subject if self._pictures.region == "subject" else 1 - self._subject
-        rows = np.flatnonzero(self.masks.usable)
+        rows = np.flatnonzero(self._usable)
         for start in range(0, len(rows), _BATCH):
             some = rows[start : start + _BATCH]
             found[some] = region_alone(self._encoder, self._pictures.pixels[some], keep[some], self.whole[some], use)
@@ -162,7 +164,7 @@ class Regions:
 
     def mixed(self, alone: np.ndarray, alpha: float) -> np.ndarray:
         """See `stylesearch.masking.regions.mixed`."""
-        usable = self.masks.usable[:, None]
+        usable = self._usable[:, None]
         return np.where(usable, mixed(self.whole, alone, alpha), self.whole).astype(np.float32)
 
 
@@ -171,12 +173,13 @@ def _batched(function: Callable[[np.ndarray], np.ndarray], pixels: np.ndarray) -
 
 
 def _found(masker: Masker, pictures: KnownPictures) -> Masks:
+    """Masks as coarse as a library keeps them."""
     parts = [
         masker.mask_batch([Image.fromarray(one) for one in pictures.pixels[start : start + _BATCH]])
         for start in range(0, len(pictures.pixels), _BATCH)
     ]
     columns = ([getattr(part, name) for part in parts] for name in ("values", "confidence", "white"))
-    return Masks(*map(np.concatenate, columns))
+    return coarse(Masks(*map(np.concatenate, columns)))
 
 
 def _sets(data: Path | None, size: int, styles: int, contents: int, seed: int, sweep: bool) -> Iterator[KnownPictures]:
@@ -189,9 +192,11 @@ def _sets(data: Path | None, size: int, styles: int, contents: int, seed: int, s
             pictures = as_they_are(data / "train" / f"{name}.parquet", "background", size, 2 * contents, seed)
             yield pictures
             yield replace(pictures, region="subject")
-        for path in () if sweep else (data / "dev" / f"{name}.parquet" for name in _NOT_CHOSEN_BY):
-            if path.is_file():
-                yield as_they_are(path, "background", size, 2 * contents, seed)
+        for name, per_style in _DEV.items():
+            if (path := data / "dev" / f"{name}.parquet").is_file():
+                pictures = as_they_are(path, "background", size, per_style, seed, held_out=False)
+                yield pictures
+                yield replace(pictures, region="subject")
 
 
 def report(encoder: Encoder, pictures: KnownPictures, masks: dict[str, Masks], content: Encoder | None) -> Table:
@@ -208,7 +213,7 @@ def report(encoder: Encoder, pictures: KnownPictures, masks: dict[str, Masks], c
                 projected = outcome(without_content(regions.whole, told, known), pictures)
                 table.add_row(f"projection, learnt from {name} contents", *projected.cells(whole), "")
         for use in USES:
-            alpha = ALPHAS[pictures.region][use]
+            alpha = ALPHAS[use]
             result = outcome(regions.mixed(regions.alone(use), alpha), pictures)
             name = f"{source}, {use} {alpha:g}" + (" (default)" if use == DEFAULT_USE else "")
             table.add_row(name, *result.cells(whole), f"{found.usable.mean():.0%}")
@@ -226,8 +231,22 @@ def swept(encoder: Encoder, pictures: KnownPictures, source: str, masks: Masks) 
     return table
 
 
+def swept_vague(encoder: Encoder, pictures: KnownPictures, source: str, masks: Masks) -> Table:
+    """P@1 and leak, by how much of a picture a mask may leave undecided."""
+    regions = Regions(encoder, pictures, masks, vague=1)
+    table = _table(
+        f"{pictures.name}, by {pictures.region}, masks of {source}, {DEFAULT_USE}", "undecided", "P@1 / leak", "masked"
+    )
+    vectors = regions.mixed(regions.alone(DEFAULT_USE), ALPHAS[DEFAULT_USE])
+    for limit in SWEPT_VAGUE:
+        usable = masks.clear(limit)
+        hit, leak = 100 * outcome(np.where(usable[:, None], vectors, regions.whole), pictures).each.mean(0)
+        table.add_row(f"under {limit:g}", f"{hit:.1f} / {leak:.1f}", f"{usable.mean():.0%}")
+    return table
+
+
 def _table(title: str, *columns: str) -> Table:
-    table = Table(title=title, title_justify="left")
+    table = Table(title=title, title_justify="left", min_width=len(title))
     for column in columns:
         table.add_column(column, no_wrap=True)
     return table
@@ -245,7 +264,7 @@ def main(
     styles: int = 60,
     contents: int = 8,
     seed: int = 1,
-    sweep: Annotated[bool, typer.Option(help="show every alpha, in families of training")] = False,
+    sweep: Annotated[bool, typer.Option(help="show every alpha and limit, in families of training")] = False,
 ) -> None:
     """Prints a table for each set."""
     style_encoder = load_encoder(encoder)
@@ -259,7 +278,8 @@ def main(
         if masker is not None:
             masks[masker] = _found(load_masker(masker), pictures)
         if sweep:
-            console.print(*(swept(style_encoder, pictures, *found) for found in masks.items()))
+            for found in masks.items():
+                console.print(swept(style_encoder, pictures, *found), swept_vague(style_encoder, pictures, *found))
         elif masks:
             console.print(report(style_encoder, pictures, masks, content_encoder))
 

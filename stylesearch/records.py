@@ -145,7 +145,7 @@ class StoredMask:
         values: float32 (H, W) in [0, 1], 1 on the subject, over the picture squashed to a square; 0 everywhere where it
             is not usable.
         confidence: in [0, 1], how sure the masker was that anything stands out.
-        usable: False where nothing does: every region of the picture is then the whole of it.
+        usable: False where nothing does, or not clearly: every region of the picture is then the whole of it.
     """
 
     values: np.ndarray

@@ -18,7 +18,8 @@ from benchmarks import region_sets, regions
 from benchmarks.region_sets import KnownPictures, as_they_are, icons_on_textures, not_white, rendered
 from encoder_training.data import is_validation
 from stylesearch.encoders import load_encoder
-from stylesearch.masking.base import Masks
+from stylesearch.masking.base import VAGUE, Masks
+from stylesearch.masking.regions import ALPHAS, DEFAULT_USE
 
 SIZE = 64
 FAMILIES = ("crayon", "stained_glass")
@@ -153,7 +154,8 @@ def test_it_prints_a_table_for_each_set(data: Path) -> None:
     shown = CliRunner().invoke(app, [str(data), *options], catch_exceptions=False).output
     for name in (*region_sets.RENDERED, "icons on textures", "icon_sets"):
         assert f"{name}, by" in shown
-    assert "oracle, fill 0.4 (default)" in shown and "projection, learnt from other contents" in shown
+    assert f"oracle, {DEFAULT_USE} {ALPHAS[DEFAULT_USE]:g} (default)" in shown
+    assert "projection, learnt from other contents" in shown
     swept = CliRunner().invoke(app, [*options, "--masker", "masker:v1", "--sweep"], catch_exceptions=False).output
-    assert "1 (whole)" in swept and "projection" not in swept
+    assert "1 (whole)" in swept and f"under {VAGUE:g}" in swept and "projection" not in swept
     assert "drawn, by background, masks of oracle" in swept and "drawn, by background, masks of masker:v1" in swept

@@ -75,7 +75,7 @@ def test_vectors_are_those_of_the_formula(name: Region, use: str) -> None:
         alone = whole - inner.embed_pixels(left)
     else:
         alone = inner.embed_masked(pixels, keep)  # these descriptors have no places: fill and pool are one
-    alpha = ALPHAS[name][use]
+    alpha = ALPHAS[use]
     expected = alpha * whole + (1 - alpha) * alone
     expected /= np.linalg.norm(expected, axis=1, keepdims=True)
     assert found.shape == (2, inner.dim) and found.dtype == np.float32
@@ -177,6 +177,20 @@ def test_the_rest_is_the_encoders_own() -> None:
     np.testing.assert_array_equal(encoder.embed_texts(["ink wash"]), inner.embed_texts(["ink wash"]))
     pixels = fit(with_subject(grainy(1)), inner.preprocess)[None]
     np.testing.assert_array_equal(encoder.patches_pixels(pixels), inner.patches_pixels(pixels))
+
+
+def test_a_mask_that_cannot_decide_is_of_no_use() -> None:
+    values = np.zeros((4, 80, 80), np.float32)
+    values[:, 20:60, 20:60] = 1
+    for mask, (rows, doubt) in zip(values, [(9, 0.5), (5, 0.5), (9, 0.9), (80, 0.1)], strict=True):
+        mask[:rows] = np.where(mask[:rows] == 0, doubt, mask[:rows])
+    masks = Masks(values, np.ones(4, np.float32))
+    assert masks.found.all() and masks.usable.tolist() == [False, True, True, True]
+    assert [mask.usable for mask in kept(masks)] == masks.usable.tolist()
+    encoder = LabGradientEncoder()
+    pixels = np.stack([fit(with_subject(grainy(seed)), encoder.preprocess) for seed in range(4)])
+    whole, alone = encoder.embed_pixels(pixels), region(encoder).embed_with(pixels, masks)
+    assert (whole == alone).all(axis=1).tolist() == [True, False, False, False]
 
 
 def test_what_lies_on_white_counts_as_a_whole() -> None:

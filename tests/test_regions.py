@@ -84,7 +84,7 @@ def filled(masker: RedMasker, pictures: Path) -> Path:
     folder = pictures.parent / f"{pictures.name} library"
     run("init", folder, "--encoder", ENCODER, "--regions", "whole,background,subject", "--masker", "fake:red")
     report = run("index", pictures, "-l", folder).stdout
-    assert report.count("3 pictures have no subject: searched whole.") == 2
+    assert report.count("3 pictures have no clear subject: searched whole.") == 2
     assert masker.masked == 9
     return folder
 
@@ -165,7 +165,7 @@ def test_the_style_of_a_background_is_found_whatever_is_in_front(library: Path, 
     same = run("search", "id:1", "--space", SUBJECT, "--region", "background", "-l", library, "--json").stdout
     assert json.loads(same) == hits
     told = run("search", "id:1", "--region", "subject", "-l", library).output
-    assert "3 of these have no subject: searched whole." in told
+    assert "3 of these have no clear subject: searched whole." in told
 
 
 def test_vectors_are_those_of_the_encoder_of_the_region(library: Path, masker: RedMasker, pictures: Path) -> None:

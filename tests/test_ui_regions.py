@@ -127,12 +127,14 @@ def test_where_nothing_stands_out_all_of_it_counts_and_the_page_says_so(page, li
         said = tile_of(page, Path(hit.path).name).get_by_text("all of it").is_visible()
         assert said == (hit.region == "whole"), hit.path
     tile_of(page, "moss-bars.png").locator(".open").click()
-    page.get_by_role("dialog").get_by_text("all of it: nothing stands out in it").wait_for()
+    page.get_by_role("dialog").get_by_text("all of it: nothing stands out clearly in it").wait_for()
     open_page(page, f"?like={moss}&region=background")
     page.get_by_role("list", name="References").get_by_text("all of it").wait_for()
+    page.get_by_text("Nothing stands out clearly in your reference").wait_for()
     choose_region(page, "Whole picture")
     wait_for_heading(page, "Closest in style to your reference")
     assert not any(said.is_visible() for said in page.get_by_text("all of it", exact=True).all())
+    assert page.get_by_text("Nothing stands out clearly in your reference").is_hidden()
 
 
 def test_a_dropped_picture_is_searched_by_its_background(page, library):
@@ -188,7 +190,7 @@ def test_a_picture_says_what_its_subject_is(page, ids):
     page.get_by_role("button", name="Only the background").click()
     page.locator(".veil").wait_for(state="detached")
     page.goto(f"/asset?id={ids['moss-bars.png']}")
-    page.get_by_text("Nothing stands out in it, or it lies on white, so all of it counts.").wait_for()
+    page.get_by_text("Nothing stands out clearly in it, or it lies on white, so all of it counts.").wait_for()
     assert only.is_hidden()
     page.goto(f"/asset?id={ids['night-ring.png']}")
     page.get_by_text("Nobody has looked for its subject yet.").wait_for()

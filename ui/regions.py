@@ -56,7 +56,7 @@ def subject_of(opened: Library, asset: Asset) -> dict[str, Any] | None:
     if mask is None:
         return {"image": None, "note": "Nobody has looked for its subject yet. In a terminal: stylesearch index PATH"}
     if not mask.usable:
-        return {"image": None, "note": "Nothing stands out in it, or it lies on white, so all of it counts."}
+        return {"image": None, "note": "Nothing stands out clearly in it, or it lies on white, so all of it counts."}
     return {"image": opaque_where(mask.values), "note": ""}
 
 

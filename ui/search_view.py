@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -38,10 +39,22 @@ def show() -> None:
         show_tray(opened, search, references, state.notices(), take_tray_event)
         show_filters(search)
     show_crop(opened, search)
+    _say_what_counts(references)
     if search.looking:
         _show_hits(opened, search)
     else:
         _show_all(opened, search)
+
+
+def _say_what_counts(references: Sequence[dict[str, Any]]) -> None:
+    """Where a search by a region has to take references as a whole, that a visitor can tell it the part."""
+    whole = sum(reference["all"] for reference in references)
+    if whole:
+        which = "your reference" if len(references) == 1 else f"{whole} of your references"
+        st.caption(
+            f"Nothing stands out clearly in {which}, or white surrounds it, so all of it counts. To choose a part, "
+            "click its small picture above and paint."
+        )
 
 
 def _do_what_was_asked() -> None:

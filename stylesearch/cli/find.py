@@ -137,7 +137,7 @@ def search(
         _print_table(hits, min_score)
         if whole := sum(hit.region != compared for hit in hits):
             what = "of these has" if whole == 1 else "of these have"
-            typer.echo(f"{whole} {what} no subject: searched whole.", err=True)
+            typer.echo(f"{whole} {what} no clear subject: searched whole.", err=True)
         if sheet is not None:
             typer.echo(f"Wrote {sheet}", err=True)
 

@@ -75,7 +75,7 @@ def print_without_subject(report: Report) -> None:
     """A line where regions of pictures were the whole of them."""
     if count := report.without_subject:
         what = "picture has" if count == 1 else "pictures have"
-        typer.echo(f"{count:,} {what} no subject: searched whole.")
+        typer.echo(f"{count:,} {what} no clear subject: searched whole.")
 
 
 @space.command(

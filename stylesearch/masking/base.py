@@ -18,8 +18,14 @@ if TYPE_CHECKING:
 STANDS_OUT = 0.5
 """Least confidence at which a mask is used; below it, every region of a picture is the whole of it."""
 
-GROUND_RULE = 1
-"""Raised with any change to `white_grounds`; part of every masker's fingerprint."""
+USABLE_RULE = 2
+"""Raised with any change to which masks are usable; part of every masker's fingerprint."""
+
+VAGUE = 0.08
+"""Share of a picture at which a mask that leaves so much of it undecided is of no use to a region. Illustrations mostly
+get such masks, and lose by them what they knew of their style; docs/masking.md has the numbers."""
+
+_UNDECIDED = 0.25, 0.75  # between two of the levels that kept masks have, so that rounding decides nothing
 
 _FRAME = 0.03  # of the side
 _WHITE = 245  # of 255, in every channel
@@ -46,8 +52,15 @@ class Masks:
 
     @property
     def usable(self) -> np.ndarray:
-        """bool (N,): pictures in which something stands out, on a ground that has a style, too."""
-        return self.found if self.white is None else self.found & ~self.white
+        """bool (N,): pictures in which something stands out clearly, on a ground that has a style, too."""
+        return self.clear(VAGUE)
+
+    def clear(self, vague: float) -> np.ndarray:
+        """What `usable` would be with another `VAGUE`."""
+        low, high = _UNDECIDED
+        undecided = ((self.values > low) & (self.values < high)).mean((1, 2))
+        result: np.ndarray = self.found & (undecided < vague)
+        return result if self.white is None else result & ~self.white
 
     @property
     def found(self) -> np.ndarray:

@@ -15,7 +15,7 @@ from torch.nn.functional import interpolate
 from stylesearch.encoders.compute import device_and_dtype, weights_digest
 from stylesearch.errors import EncoderError
 from stylesearch.images import Preprocess
-from stylesearch.masking.base import GROUND_RULE, Masker, Masks
+from stylesearch.masking.base import USABLE_RULE, Masker, Masks
 from stylesearch.masking.network import MaskConfig, MaskNet
 
 WEIGHTS = Path(__file__).parent / "weights"
@@ -51,7 +51,7 @@ class EmbeddedMasker(Masker):
         self.name = manifest["name"]
         self.preprocess = Preprocess(config.image_size)
         self._device, self._dtype = device_and_dtype(dtype)
-        self.fingerprint = weights_digest(network, str(self._dtype), manifest["network"], GROUND_RULE)
+        self.fingerprint = weights_digest(network, str(self._dtype), manifest["network"], USABLE_RULE)
         self._network = network.eval().requires_grad_(False)
         self._network.to(self._device, self._dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -11,14 +12,17 @@ from stylesearch.masking.base import Masks
 from stylesearch.records import StoredMask
 
 
+def coarse(masks: Masks) -> Masks:
+    """The same masks, as coarse as they are kept."""
+    return replace(masks, values=_stacked([unpack_mask(pack_mask(values)) for values in masks.values]))
+
+
 def kept(masks: Masks) -> list[StoredMask]:
-    """Each of the masks, as coarse as it is kept."""
-    coarse = [unpack_mask(pack_mask(values)) for values in masks.values]
-    usable = Masks(_stacked(coarse), masks.confidence, masks.white).usable.tolist()
-    nothing = np.zeros((SIDE, SIDE), np.float32)
+    """Each of the masks; of those that are of no use, that they are."""
+    masks, nothing = coarse(masks), np.zeros((SIDE, SIDE), np.float32)
     return [
         StoredMask(values if good else nothing, confidence, good)
-        for values, confidence, good in zip(coarse, masks.confidence.tolist(), usable, strict=True)
+        for values, confidence, good in zip(masks.values, masks.confidence.tolist(), masks.usable.tolist(), strict=True)
     ]
 
 

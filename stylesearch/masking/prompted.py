@@ -13,7 +13,7 @@ from torch.nn.functional import interpolate
 
 from stylesearch.encoders.compute import device_and_dtype, weights_digest
 from stylesearch.images import Preprocess
-from stylesearch.masking.base import GROUND_RULE, Masker, Masks
+from stylesearch.masking.base import USABLE_RULE, Masker, Masks
 from stylesearch.masking.proposals import grid, subject_of
 
 _GRID = 6  # points along a side; a subject is larger than a sixth of the picture
@@ -37,7 +37,7 @@ class PromptedMasker(Masker):
         self.name = name
         self.preprocess = Preprocess(size)
         self._device, self._dtype = device_and_dtype(dtype)
-        self.fingerprint = weights_digest(network, str(self._dtype), size, _GRID, GROUND_RULE)
+        self.fingerprint = weights_digest(network, str(self._dtype), size, _GRID, USABLE_RULE)
         self._network = network.eval().requires_grad_(False).to(self._device)
         self._points = grid(_GRID, size).to(self._device)
 

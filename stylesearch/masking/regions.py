@@ -25,10 +25,7 @@ its pixels are filled in."""
 
 DEFAULT_USE = "fill"
 
-ALPHAS: dict[Region, dict[str, float]] = {
-    "background": {"pool": 0.4, "subtract": 0.4, "fill": 0.4},
-    "subject": {"pool": 0.3, "subtract": 0.4, "fill": 0.3},
-}
+ALPHAS = {"pool": 0.3, "subtract": 0.4, "fill": 0.3}
 """Share of the whole picture's vector in that of a region, for each use: docs/masking.md says why."""
 
 _VERSION = 2  # raise it with any change here that moves a vector
@@ -62,7 +59,7 @@ class RegionEncoder(Encoder):
         self.encoder, self.masker, self.region, self.use = encoder, masker, region, use
         self.name, self.dim, self.dtype = encoder.name, encoder.dim, encoder.dtype
         self.preprocess, self.part_size = encoder.preprocess, encoder.part_size
-        identity = (encoder.fingerprint, masker.fingerprint, use, ALPHAS[region][use], _VERSION)
+        identity = (encoder.fingerprint, masker.fingerprint, use, ALPHAS[use], _VERSION)
         self.fingerprint = hashlib.sha256(repr(identity).encode()).hexdigest()
 
     def space(self, region: Region | None = None) -> Space:
@@ -125,7 +122,7 @@ class RegionEncoder(Encoder):
         if usable.any():
             keep = (subject if self.region == "subject" else 1 - subject)[usable]
             alone = region_alone(self.encoder, pixels[usable], keep, vectors[usable], self.use)
-            vectors[usable] = mixed(vectors[usable], alone, ALPHAS[self.region][self.use])
+            vectors[usable] = mixed(vectors[usable], alone, ALPHAS[self.use])
         return vectors
 
     def _embed(self, pixels: np.ndarray) -> np.ndarray:

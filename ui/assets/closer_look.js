@@ -92,7 +92,7 @@ function facts({ likeness, all, width, height, format, bytes, id }) {
   const size = bytes < 1e6 ? `${Math.ceil(bytes / 1e3)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
   const rows = { Size: `${width} × ${height}`, Format: format, File: size, Id: id };
   if (likeness !== null) rows["Likeness of style"] = likeness.toFixed(2);
-  if (all) rows.Compared = "all of it: nothing stands out in it, or it lies on white";
+  if (all) rows.Compared = "all of it: nothing stands out clearly in it, or it lies on white";
   return Object.entries(rows).flatMap(([name, value]) => [make("dt", name), make("dd", value)]);
 }
 
