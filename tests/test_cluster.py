@@ -46,6 +46,7 @@ def environment() -> Iterator[dict[str, str]]:
     # Not pytest's own temporary folder: the sockets of Ray need a short path.
     folder = tempfile.mkdtemp(prefix="ray-")
     ours = {"RAY_TMPDIR": folder, "RAY_USAGE_STATS_ENABLED": "0", "STYLESEARCH_WORKERS": "1"}
+    ours["RAY_worker_niceness"] = "0"  # with Ray's 15, minutes pass beside other tests
     yield {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"} | ours
     shutil.rmtree(folder)
 
@@ -104,6 +105,7 @@ def command(*arguments: object, environment: dict[str, str]) -> subprocess.Compl
     return subprocess.run(program, env=environment, capture_output=True, text=True, timeout=SECONDS, check=False)
 
 
+@pytest.mark.timeout(900)  # Ray starts a dozen processes, some of them twice
 def test_a_node_that_is_killed_changes_nothing(
     nodes: subprocess.Popen[str], environment: dict[str, str], urls: list[str], tmp_path: Path
 ) -> None:
