@@ -29,9 +29,8 @@ def fit_words(
         seed: of the choice of patches and first words.
     """
     generator = torch.Generator().manual_seed(seed)
-    patches = _patches(pictures, generator)
     filters, thresholds = [], []
-    for octave in patches:
+    for octave in sample_patches(pictures, SIDE, len(STRIDES), generator):
         values, vectors = torch.linalg.eigh(octave.T @ octave / len(octave))
         whitening = vectors @ torch.diag((values.clamp(min=0) + 1e-3).rsqrt()) @ vectors.T
         white = octave @ whitening
@@ -45,14 +44,14 @@ def fit_words(
     vocabulary.filters, vocabulary.thresholds = torch.stack(filters), torch.stack(thresholds)
 
 
-def _patches(pictures: Sequence[np.ndarray], generator: torch.Generator) -> list[Tensor]:
-    """For each octave, float32 (M, 3 * SIDE * SIDE): some patches of every picture without their mean colour."""
-    found: list[list[Tensor]] = [[] for _ in STRIDES]
+def sample_patches(pictures: Sequence[np.ndarray], side: int, octaves: int, generator: torch.Generator) -> list[Tensor]:
+    """For each octave, float32 (M, 3 * side * side): some patches of every picture without their mean colour."""
+    found: list[list[Tensor]] = [[] for _ in range(octaves)]
     to_lab = Lab()
     for picture in pictures:
         lab = to_lab(torch.from_numpy(picture.copy()).permute(2, 0, 1)[None].float() / 255)
         for octave in found:
-            here = unfold(lab, SIDE, stride=SIDE // 2)[0].T
+            here = unfold(lab, side, stride=side // 2)[0].T
             octave.append(here[torch.randperm(len(here), generator=generator)[:PATCHES_PER_PICTURE]])
             lab = avg_pool2d(lab, 2)
     return [_centred(torch.cat(octave)) for octave in found]

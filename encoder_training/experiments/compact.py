@@ -9,7 +9,7 @@ take most; `--smoke` does one step of everything at tiny sizes. Stages, each ski
 
 1. `rendered/*.npz`: pictures in procedural styles.
 2. `trunk.safetensors`: SSCL over real and rendered styles, crops of 128 px; `--start` goes on from exported weights.
-3. `words.safetensors`: vocabulary of patches by k-means.
+3. `words.safetensors`, `fisher.safetensors`: vocabulary of patches by k-means, and Gaussians of patches.
 4. `features/*/*.npy`: features of the whole pictures.
 5. `compact-<tag>/`: linear projections by SSCL, text tower by the SigLIP loss, export.
 
@@ -20,9 +20,10 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -32,12 +33,12 @@ from encoder_training.data import LabelledPictures, PictureSource, RenderedSourc
 from encoder_training.evaluate import Validation
 from encoder_training.export import TrainingData, export
 from encoder_training.features import FeatureStore
+from encoder_training.fisher import fit_gaussians
 from encoder_training.head import fit_projection, fit_text_tower
 from encoder_training.shards import STYLES, ShardSource, draw_shards
 from encoder_training.train import Experiment, train
 from encoder_training.words import fit_words
 from stylesearch.encoders.compact_network import Compact, CompactConfig, Projection, TextTower
-from stylesearch.encoders.patch_words import PatchWords
 from stylesearch.images import Preprocess
 
 
@@ -79,7 +80,11 @@ class Settings:
     chunk: int | None = None
 
 
-CPU = Settings(CompactConfig(), trunk_steps=5500)
+FISHER = CompactConfig(fisher_dim=96, trunk_share=0.25, words_share=0.15, fisher_share=0.2)
+CPU = Settings(FISHER, trunk_steps=5500)
+DROP = {"fisher": 0.6}
+"""Share of a part's features that its projection does without at each step, where 0.3 is not enough: the more there
+are, the more can be learnt by heart."""
 
 
 def smoke(settings: Settings) -> Settings:
@@ -91,6 +96,8 @@ def smoke(settings: Settings) -> Settings:
         statistics_dim=min(given.statistics_dim, 6),
         words_dim=min(given.words_dim, 4),
         words=8,
+        fisher_dim=min(given.fisher_dim, 4),
+        gaussians=2,
         widths=(8, 8),
         depths=(0, 1),
         projections=(4, 4),
@@ -131,14 +138,17 @@ def main(settings: Settings, arguments: Sequence[str] | None = None) -> Path:
         trunk = _trunk(settings, training, validation, source, chosen.start, chosen.out)
         tower.parts["trunk"].load_state_dict(trunk)
     if "words" in tower.parts:
-        tower.parts["words"].load_state_dict(_words(settings, training, chosen.out))
+        tower.parts["words"].load_state_dict(_fitted("words", fit_words, tower, training, chosen.out))
+    if "fisher" in tower.parts:
+        tower.parts["fisher"].load_state_dict(_fitted("fisher", fit_gaussians, tower, training, chosen.out))
     store = FeatureStore(chosen.out / "features", tower)
     features = [store.of_pictures(pictures, _ingredient(pictures.name).weight) for pictures in training]
     features.append(store.of_shards(rendered, RENDERED.weight))
 
     for part, projection in tower.projections.items():
         assert isinstance(projection, Projection)  # noqa: S101 - for the type checker
-        print(f"{part}: loss {fit_projection(projection, part, features, settings.head_steps):.3f}", flush=True)
+        loss = fit_projection(projection, part, features, settings.head_steps, drop=DROP.get(part, 0.3))
+        print(f"{part}: loss {loss:.3f}", flush=True)
     texts = TextTower(settings.config)
     tower.eval()
     with torch.inference_mode():
@@ -196,7 +206,7 @@ def _trunk(
 
 def _trunk_alone(config: CompactConfig, start: Path | None) -> Compact:
     """The part that learns by gradient, with random weights or those of an exported encoder of the same sizes."""
-    model = Compact(dataclasses.replace(config, statistics_dim=0, words_dim=0))
+    model = Compact(dataclasses.replace(config, statistics_dim=0, words_dim=0, fisher_dim=0))
     if start is not None:
         given = load_file(start / "image.safetensors")
         model.load_state_dict({key: given[f"image.{key}"].float() for key in model.state_dict()})
@@ -213,12 +223,18 @@ def _some(training: Sequence[LabelledPictures], side: int, each: int) -> list[np
     ]
 
 
-def _words(settings: Settings, training: Sequence[LabelledPictures], out: Path) -> dict[str, torch.Tensor]:
-    path = out / "words.safetensors"
+def _fitted(
+    part: str,
+    fit: Callable[[Any, Sequence[np.ndarray]], None],
+    tower: Compact,
+    training: Sequence[LabelledPictures],
+    out: Path,
+) -> dict[str, torch.Tensor]:
+    """The buffers of a part that is fitted to patches of some of the pictures."""
+    path = out / f"{part}.safetensors"
     if not path.exists():
-        vocabulary = PatchWords(settings.config.words)
-        fit_words(vocabulary, _some(training, settings.config.image_size, 300))
-        save_file(vocabulary.state_dict(), path)
+        fit(tower.parts[part], _some(training, tower.config.image_size, 300))
+        save_file({key: value.contiguous() for key, value in tower.parts[part].state_dict().items()}, path)
     return load_file(path)
 
 

@@ -9,11 +9,12 @@ docs/training.md.
 
 from __future__ import annotations
 
-from encoder_training.experiments.compact import Settings, main
-from stylesearch.encoders.compact_network import CompactConfig
+import dataclasses
+
+from encoder_training.experiments.compact import FISHER, Settings, main
 
 # Twice as wide and deeper; the exported weights must stay under 24 MB.
-CONFIG = CompactConfig(widths=(48, 96, 192, 288), depths=(0, 2, 3, 1))
+CONFIG = dataclasses.replace(FISHER, widths=(48, 96, 192, 288), depths=(0, 2, 3, 1))
 GPU = Settings(CONFIG, trunk_steps=20_000, times=8, workers=0, rendered_styles=8000, head_steps=3000, chunk=None)
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import layer_norm, normalize, relu
 
+from stylesearch.encoders.fisher import FisherVectors
 from stylesearch.encoders.patch_words import PatchWords
 from stylesearch.encoders.places import EVERYWHERE, Places
 from stylesearch.encoders.statistics import Lab, Statistics
@@ -32,8 +33,10 @@ class CompactConfig:
         statistics_dim: how much of it comes from the handmade statistics; 0: there are none.
         words_dim: how much of it comes from the bag of visual words; 0: there is none.
         words: size of its vocabulary.
-        trunk_share, words_share: how much of the cosine of two pictures each of the two decides; statistics decide the
-            rest. Without one of the parts, the others keep their proportions.
+        fisher_dim: how much of it comes from Fisher vectors; 0: there are none.
+        gaussians: how many describe what patches of an octave look like.
+        trunk_share, words_share, fisher_share: how much of the cosine of two pictures each of them decides; statistics
+            decide the rest. Without one of the parts, the others keep their proportions.
         widths: channels of the stages; each halves the resolution.
         depths: residual blocks of each stage.
         projections: channels whose correlations are pooled, for each stage.
@@ -46,8 +49,11 @@ class CompactConfig:
     statistics_dim: int = 160
     words_dim: int = 96
     words: int = 256
+    fisher_dim: int = 0
+    gaussians: int = 48
     trunk_share: float = 0.3
     words_share: float = 0.2
+    fisher_share: float = 0.0
     widths: tuple[int, ...] = (32, 64, 128, 256)
     depths: tuple[int, ...] = (0, 1, 2, 1)
     projections: tuple[int, ...] = (24, 32, 32, 32)
@@ -57,7 +63,7 @@ class CompactConfig:
     @property
     def dim(self) -> int:
         """Length of an embedding."""
-        return self.trunk_dim + self.statistics_dim + self.words_dim
+        return self.trunk_dim + self.statistics_dim + self.words_dim + self.fisher_dim
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for a manifest."""
@@ -214,12 +220,14 @@ class Compact(nn.Module):
             self.parts["statistics"] = Statistics()
         if config.words_dim:
             self.parts["words"] = PatchWords(config.words)
-        dims = {"trunk": config.trunk_dim, "statistics": config.statistics_dim, "words": config.words_dim}
+        if config.fisher_dim:
+            self.parts["fisher"] = FisherVectors(config.gaussians)
+        dims = {name: getattr(config, f"{name}_dim") for name in self.parts}
         self.projections = nn.ModuleDict(
             {name: Projection(part.dim, dims[name]) for name, part in self.parts.items()}  # type: ignore[arg-type]
         )
-        statistics_share = 1 - config.trunk_share - config.words_share
-        shares = {"trunk": config.trunk_share, "statistics": statistics_share, "words": config.words_share}
+        shares = {"trunk": config.trunk_share, "words": config.words_share, "fisher": config.fisher_share}
+        shares["statistics"] = 1 - sum(shares.values())
         total = sum(shares[name] for name in self.parts)
         self._factors = {name: (shares[name] / total) ** 0.5 for name in self.parts}
 
