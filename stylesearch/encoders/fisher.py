@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
+from stylesearch.encoders.patch_words import patches
 from stylesearch.encoders.places import EVERYWHERE, Places
 from stylesearch.encoders.statistics import halved
 
@@ -57,22 +58,21 @@ class FisherVectors(nn.Module):
         """
         parts = []
         for stride, *mixture in zip(STRIDES, self.axes, self.weights, self.means, self.deviations, strict=True):
-            patches = lab.unfold(2, SIDE, stride).unfold(3, SIDE, stride).permute(0, 2, 3, 1, 4, 5)
-            described = places((patches.flatten(3) @ mixture[0].T).permute(0, 3, 1, 2))
+            described = places((patches(lab, SIDE, stride) @ mixture[0].T).permute(0, 3, 1, 2))
             parts.append(_fisher_vectors(described.flatten(2).transpose(1, 2), *mixture[1:]))
             lab = halved(lab)
         return torch.cat(parts, 1)
 
 
-def _fisher_vectors(patches: Tensor, weights: Tensor, means: Tensor, deviations: Tensor) -> Tensor:
+def _fisher_vectors(described: Tensor, weights: Tensor, means: Tensor, deviations: Tensor) -> Tensor:
     """(N, P, D) under a mixture of K Gaussians to (N, K * (2 D + 1)): roots of shares, then means and deviations."""
-    axes = patches.shape[2]
+    axes = described.shape[2]
     precisions = deviations**-2
     constant = weights.log() - deviations.log().sum(1) - (means**2 * precisions).sum(1) / 2
-    # Two products with everything side by side take half the time of one for each term.
-    moments = torch.cat([patches, patches * patches, torch.ones_like(patches[..., :1])], 2)
+    # Everything side by side, so that there are two products and not one for each term.
+    moments = torch.cat([described, described * described, torch.ones_like(described[..., :1])], 2)
     belongs = (moments @ torch.cat([means * precisions, -precisions / 2, constant[:, None]], 1).T).softmax(2)
-    sums = belongs.transpose(1, 2) @ moments / patches.shape[1]
+    sums = belongs.transpose(1, 2) @ moments / described.shape[1]
     first, second, share = sums[..., :axes], sums[..., axes:-1], sums[..., -1:]
     lies = (first - share * means) / deviations
     spreads = (second - 2 * first * means + share * (means**2 - deviations**2)) * precisions / 2**0.5

@@ -19,6 +19,11 @@ STRIDES = (4, 3, 2)
 """Distance between patches, for each octave; the finest first."""
 
 
+def patches(maps: Tensor, side: int, stride: int) -> Tensor:
+    """Squares of `side` pixels, every `stride`: (N, C, H, W) to (N, rows, columns, C * side * side)."""
+    return maps.unfold(2, side, stride).unfold(3, side, stride).permute(0, 2, 3, 1, 4, 5).flatten(3)
+
+
 class PatchWords(nn.Module):
     """Pictures to histograms over words, and over "nothing there", for each octave.
 
@@ -48,9 +53,8 @@ class PatchWords(nn.Module):
         """
         parts = []
         for bank, threshold, stride in zip(self.filters, self.thresholds, STRIDES, strict=True):
-            # Patches side by side and one product are twice as fast here as a convolution and the maximum of its maps.
-            patches = lab.unfold(2, SIDE, stride).unfold(3, SIDE, stride).permute(0, 2, 3, 1, 4, 5)
-            strongest, word = (patches.flatten(3) @ bank.flatten(1).T).max(3)
+            # One product over patches is twice as fast here as a convolution and the maximum of its maps.
+            strongest, word = (patches(lab, SIDE, stride) @ bank.flatten(1).T).max(3)
             word = places(torch.where(strongest < threshold, self.words, word)[:, None]).flatten(1)
             parts.append(share(word, torch.ones_like(word, dtype=lab.dtype), self.words + 1))
             lab = halved(lab)
