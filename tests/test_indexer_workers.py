@@ -107,13 +107,12 @@ def test_workers_that_are_killed_all_the_time_lose_no_file(bench: Bench, monkeyp
     bench.draw(*names)
     rng, results = random.Random(1), []
     with DecodeWorkers(slow_decode, Preprocess(64), Limits(), bench.thumbnails, count=2, seconds=60) as workers:
-        under_way = [workers.submit(stat_of(bench.pictures / name)) for name in names]
-        for number, pending in enumerate(under_way):
-            if number % 10 == 0:
-                # While they start, read, decode, answer or wait.
-                time.sleep(0.1 * rng.random())
-                kill_one_worker()
-            results.append(pending.result())
+        for first in range(0, len(names), 10):
+            # Ten at a time: whoever has decoded them is there to be killed, however late this thread comes to it.
+            under_way = [workers.submit(stat_of(bench.pictures / name)) for name in names[first : first + 10]]
+            time.sleep(0.1 * rng.random())  # while they start, read, decode, answer or wait
+            kill_one_worker()
+            results += [pending.result() for pending in under_way]
     assert [result.stat.uri for result in results] == [str(bench.pictures / name) for name in names]
     assert all(isinstance(result, Prepared) for result in results)
 
