@@ -9,18 +9,21 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, normalize, unfold
 
-from stylesearch.encoders.patch_words import SIDE, STRIDES, PatchWords
+from stylesearch.encoders.compact_network import Compact
+from stylesearch.encoders.patch_words import SIDE, PatchWords
 from stylesearch.encoders.statistics import Lab
 
-PATCHES_PER_PICTURE = 60
+PER_PICTURE = 60
+"""Random patches of a picture, per octave."""
+
 PLAIN = 0.2
 """A patch is plain if its strongest response is under this share of the median norm of all patches."""
 
 
 def fit_words(
-    vocabulary: PatchWords, pictures: Sequence[np.ndarray], rounds: int = 12, keep: int = 40_000, seed: int = 0
+    tower: Compact, pictures: Sequence[np.ndarray], rounds: int = 12, keep: int = 40_000, seed: int = 0
 ) -> None:
-    """Fills the buffers of `vocabulary`.
+    """Fills the vocabulary of a tower.
 
     Args:
         pictures: uint8 (S, S, 3) each, of one size; some thousand give stable words.
@@ -28,9 +31,11 @@ def fit_words(
         keep: patches for k-means, per octave.
         seed: of the choice of patches and first words.
     """
+    vocabulary = tower.parts["words"]
+    assert isinstance(vocabulary, PatchWords)  # noqa: S101 - for the type checker
     generator = torch.Generator().manual_seed(seed)
     filters, thresholds = [], []
-    for octave in sample_patches(pictures, SIDE, len(STRIDES), generator):
+    for octave in sample_patches(pictures, len(vocabulary.filters), generator):
         values, vectors = torch.linalg.eigh(octave.T @ octave / len(octave))
         whitening = vectors @ torch.diag((values.clamp(min=0) + 1e-3).rsqrt()) @ vectors.T
         white = octave @ whitening
@@ -44,15 +49,15 @@ def fit_words(
     vocabulary.filters, vocabulary.thresholds = torch.stack(filters), torch.stack(thresholds)
 
 
-def sample_patches(pictures: Sequence[np.ndarray], side: int, octaves: int, generator: torch.Generator) -> list[Tensor]:
-    """For each octave, float32 (M, 3 * side * side): some patches of every picture without their mean colour."""
+def sample_patches(pictures: Sequence[np.ndarray], octaves: int, generator: torch.Generator) -> list[Tensor]:
+    """For each octave, float32 (M, 3 * SIDE * SIDE): some patches of every picture without their mean colour."""
     found: list[list[Tensor]] = [[] for _ in range(octaves)]
     to_lab = Lab()
     for picture in pictures:
         lab = to_lab(torch.from_numpy(picture.copy()).permute(2, 0, 1)[None].float() / 255)
         for octave in found:
-            here = unfold(lab, side, stride=side // 2)[0].T
-            octave.append(here[torch.randperm(len(here), generator=generator)[:PATCHES_PER_PICTURE]])
+            here = unfold(lab, SIDE, stride=SIDE // 2)[0].T
+            octave.append(here[torch.randperm(len(here), generator=generator)[:PER_PICTURE]])
             lab = avg_pool2d(lab, 2)
     return [_centred(torch.cat(octave)) for octave in found]
 

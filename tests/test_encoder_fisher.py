@@ -8,12 +8,18 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cosine_similarity, interpolate
 
-from encoder_training.fisher import fit_gaussians
-from stylesearch.encoders.fisher import AXES, SIDE, STRIDES, FisherVectors
+from encoder_training.fisher import fit_gaussians, fit_maps, fit_patches
+from stylesearch.encoders.compact_network import Compact, CompactConfig, described
+from stylesearch.encoders.fisher import AXES, FisherVectors, Mixture
+from stylesearch.encoders.patch_words import SIDE, STRIDES, patches
 from stylesearch.encoders.places import Places
 from stylesearch.encoders.statistics import halved
 
 SIZE = 64
+GAUSSIANS = 3
+CONFIG = CompactConfig(
+    image_size=SIZE, gaussians=GAUSSIANS, widths=(8, 16, 32), depths=(0, 1, 0), projections=(4, 4, 4)
+)
 
 
 def smooth(count: int, seed: int = 0) -> Tensor:
@@ -22,81 +28,134 @@ def smooth(count: int, seed: int = 0) -> Tensor:
     return interpolate(coarse, (SIZE, SIZE), mode="bicubic").clamp(0, 1)
 
 
+def fitted_tower() -> Compact:
+    torch.manual_seed(0)
+    tower = Compact(CONFIG)
+    pixels = list((smooth(200) * 255).to(torch.uint8).permute(0, 2, 3, 1).numpy())
+    fit_patches(tower, pixels)
+    fit_maps(tower, pixels)
+    return tower
+
+
 @pytest.fixture(scope="module")
-def fitted() -> FisherVectors:
-    vectors = FisherVectors(3)
-    pixels = (smooth(200) * 255).to(torch.uint8).permute(0, 2, 3, 1).numpy()
-    fit_gaussians(vectors, list(pixels))
+def tower() -> Compact:
+    return fitted_tower()
+
+
+@pytest.fixture(scope="module")
+def of_patches(tower: Compact) -> FisherVectors:
+    vectors = tower.parts["patches"]
+    assert isinstance(vectors, FisherVectors)
     return vectors
 
 
-def written_out(vectors: FisherVectors, lab: Tensor) -> np.ndarray:
-    """One picture (3, S, S), patch after patch and Gaussian after Gaussian."""
-    parts = []
-    for octave, stride in enumerate(STRIDES):
-        axes, means, deviations = (
-            buffer[octave].double().numpy() for buffer in (vectors.axes, vectors.means, vectors.deviations)
-        )
-        weights = vectors.weights[octave].double().numpy()
-        starts = range(0, lab.shape[1] - SIDE + 1, stride)
-        patches = [
-            lab[:, y : y + SIDE, x : x + SIDE].double().flatten().numpy() @ axes.T for y in starts for x in starts
-        ]
-        likely = np.empty((len(patches), len(weights)))
-        for row, patch in enumerate(patches):
-            off = (patch - means) / deviations
-            logs = np.log(weights) - np.log(deviations).sum(1) - (off**2).sum(1) / 2
-            likely[row] = np.exp(logs - logs.max())
-        belongs = likely / likely.sum(1, keepdims=True)
-        lies = np.zeros((len(weights), AXES))
-        spreads = np.zeros((len(weights), AXES))
-        for k, weight in enumerate(weights):
-            for patch, share in zip(patches, belongs[:, k], strict=True):
-                off = (patch - means[k]) / deviations[k]
-                lies[k] += share * off / len(patches) / np.sqrt(weight)
-                spreads[k] += share * (off**2 - 1) / len(patches) / np.sqrt(2 * weight)
-        both = np.concatenate([lies, spreads], 1).ravel()
-        both = np.sign(both) * np.sqrt(np.abs(both))
-        parts += [3 * np.sqrt(belongs.mean(0)), both / np.linalg.norm(both) * np.sqrt(len(both))]
-        lab = halved(lab[None])[0]
-    return np.concatenate(parts)
+def written_out(mixture: Mixture, values: Tensor) -> np.ndarray:
+    """Values (P, F) of one picture, place after place and Gaussian after Gaussian."""
+    axes, centre, weights, means, deviations = (
+        buffer.double().numpy()
+        for buffer in (mixture.axes, mixture.centre, mixture.weights, mixture.means, mixture.deviations)
+    )
+    described = [value @ axes.T - centre for value in values.double().numpy()]
+    likely = np.empty((len(described), len(weights)))
+    for row, value in enumerate(described):
+        off = (value - means) / deviations
+        logs = np.log(weights) - np.log(deviations).sum(1) - (off**2).sum(1) / 2
+        likely[row] = np.exp(logs - logs.max())
+    belongs = likely / likely.sum(1, keepdims=True)
+    lies, spreads = np.zeros_like(means), np.zeros_like(means)
+    for k, weight in enumerate(weights):
+        for value, share in zip(described, belongs[:, k], strict=True):
+            off = (value - means[k]) / deviations[k]
+            lies[k] += share * off / len(described) / np.sqrt(weight)
+            spreads[k] += share * (off**2 - 1) / len(described) / np.sqrt(2 * weight)
+    both = np.concatenate([lies, spreads], 1).ravel()
+    both = np.sign(both) * np.sqrt(np.abs(both))
+    return np.concatenate([3 * np.sqrt(belongs.mean(0)), both / np.linalg.norm(both) * np.sqrt(len(both))])
 
 
-def test_equal_to_sums_written_out(fitted: FisherVectors) -> None:
+def test_of_patches_equal_to_sums_written_out(of_patches: FisherVectors) -> None:
     lab = smooth(2, seed=1)
-    found = fitted(lab).numpy()
-    assert found.shape == (2, fitted.dim) and found.dtype == np.float32
+    found = of_patches(patches(lab)).numpy()
+    assert found.shape == (2, of_patches.dim) and found.dtype == np.float32
     for one, picture in zip(found, lab, strict=True):
-        np.testing.assert_allclose(one, written_out(fitted, picture), atol=2e-3)
+        parts = []
+        for mixture, stride in zip(of_patches.levels, STRIDES, strict=True):
+            assert isinstance(mixture, Mixture)
+            starts = range(0, picture.shape[1] - SIDE + 1, stride)
+            cut = [picture[:, y : y + SIDE, x : x + SIDE].flatten() for y in starts for x in starts]
+            parts.append(written_out(mixture, torch.stack(cut)))
+            picture = halved(picture[None])[0]
+        np.testing.assert_allclose(one, np.concatenate(parts), atol=2e-3)
 
 
-def test_mean_colour_does_not_count_and_contrast_does(fitted: FisherVectors) -> None:
+def test_of_maps_equal_to_sums_written_out(tower: Compact) -> None:
+    images = smooth(2, seed=1)
+    with torch.inference_mode():
+        found = tower.features(images, ["maps"])["maps"].numpy()
+        _, finer, coarser = tower.maps(images)
+    of_maps = tower.parts["maps"]
+    assert isinstance(of_maps, FisherVectors) and found.shape == (2, of_maps.dim)
+    for one, fine, coarse in zip(found, finer, coarser, strict=True):
+        parts = []
+        for mixture, maps in zip(of_maps.levels, (fine[:, ::2, ::2], coarse), strict=True):
+            assert isinstance(mixture, Mixture)
+            parts.append(written_out(mixture, maps.flatten(1).T))
+        np.testing.assert_allclose(one, np.concatenate(parts), atol=5e-3)
+
+
+def test_mean_colour_does_not_count_and_contrast_does(of_patches: FisherVectors) -> None:
     lab = smooth(1, seed=2)
     tinted = lab + torch.tensor([0.1, -0.2, 0.05])[:, None, None]
-    assert cosine_similarity(fitted(lab), fitted(tinted)) > 0.9999
-    assert cosine_similarity(fitted(lab), fitted(lab / 2)) < 0.95
+    plain, tinted, paler = (of_patches(patches(each)) for each in (lab, tinted, lab / 2))
+    assert cosine_similarity(plain, tinted) > 0.9999
+    assert cosine_similarity(plain, paler) < 0.95
 
 
-def test_only_kept_places_are_described(fitted: FisherVectors) -> None:
+def test_only_kept_places_are_described(of_patches: FisherVectors) -> None:
     lab = smooth(1, seed=3)
     kept = torch.zeros(SIZE, SIZE, dtype=torch.bool)
     kept[:, : SIZE // 2] = True
     other = lab.clone()
     other[..., SIZE // 2 + 8 :] = 0.5  # patches across the edge reach over it
-    whole, part = fitted(lab), fitted(lab, Places(kept))
+    whole, part, part_of_other = (
+        of_patches(patches(each), places)
+        for each, places in ((lab, Places()), (lab, Places(kept)), (other, Places(kept)))
+    )
     assert not torch.allclose(whole, part, atol=0.1)
-    finest = slice(3, 3 + 3 * 2 * AXES)  # coarser octaves have too few places here
-    assert torch.allclose(part[:, finest], fitted(other, Places(kept))[:, finest], atol=1e-4)
+    finest = slice(GAUSSIANS, GAUSSIANS * (2 * AXES + 1))  # coarser octaves have too few places here
+    assert torch.allclose(part[:, finest], part_of_other[:, finest], atol=1e-4)
 
 
-def test_axes_are_uncorrelated_and_the_same_every_time(fitted: FisherVectors) -> None:
-    again = FisherVectors(3)
-    pixels = (smooth(200) * 255).to(torch.uint8).permute(0, 2, 3, 1).numpy()
-    fit_gaussians(again, list(pixels))
-    for name, buffer in fitted.named_buffers():
-        assert torch.equal(buffer, dict(again.named_buffers())[name]), name
-    assert torch.allclose(fitted.weights.sum(1), torch.ones(len(STRIDES)), atol=1e-5)
-    # A Gaussian's patches have the mixture's mean of 0 and a variance of 1 along each axis.
-    mean = (fitted.weights[..., None] * fitted.means).sum(1)
-    variance = (fitted.weights[..., None] * (fitted.deviations**2 + fitted.means**2)).sum(1) - mean**2
-    assert variance[:, :4].sub(1).abs().max() < 0.2
+def test_fitted_the_same_every_time(tower: Compact) -> None:
+    again = dict(fitted_tower().named_buffers())
+    for name, buffer in tower.named_buffers():
+        assert torch.equal(buffer, again[name]), name
+
+
+def test_axes_are_uncorrelated(tower: Compact) -> None:
+    for part in ("patches", "maps"):
+        for mixture in tower.parts[part].levels:  # type: ignore[union-attr]
+            weights, means = mixture.weights, mixture.means
+            assert torch.isclose(weights.sum(), torch.ones(()), atol=1e-5)
+            # A Gaussian's places have the mixture's mean of 0 and a variance of 1 along each axis.
+            mean = (weights[:, None] * means).sum(0)
+            variance = (weights[:, None] * (mixture.deviations**2 + means**2)).sum(0) - mean**2
+            assert mean.abs().max() < 0.1 and variance[:4].sub(1).abs().max() < 0.2
+
+
+def test_narrow_maps_have_fewer_axes() -> None:
+    vectors = FisherVectors([8], 2)
+    values = torch.randn(500, 8, generator=torch.Generator().manual_seed(0)) * 3 + 5
+    fit_gaussians(vectors, [values])
+    assert vectors.dim == 2 * (2 * 8 + 1)
+    assert vectors([values.view(5, 10, 10, 8)]).shape == (5, vectors.dim)
+
+
+def test_the_finest_maps_are_thinned() -> None:
+    maps = [torch.zeros(2, width, side, side) for width, side in ((8, 32), (16, 16), (32, 8))]
+    assert [values.shape for values in described(maps)] == [(2, 8, 8, 16), (2, 8, 8, 32)]
+
+
+def test_maps_want_a_trunk() -> None:
+    with pytest.raises(ValueError, match="no maps without a trunk"):
+        CompactConfig(trunk_dim=0)

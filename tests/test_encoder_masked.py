@@ -13,10 +13,10 @@ from torch import nn
 
 from stylesearch.encoders import load_encoder
 from stylesearch.encoders.base import Encoder
-from stylesearch.encoders.compact_network import AttentionPool, CorrelationPool
 from stylesearch.encoders.fill import fill_in, is_kept
 from stylesearch.encoders.places import EVERYWHERE, Places, pool_kept
 from stylesearch.encoders.statistics import Lab, Statistics
+from stylesearch.encoders.trunk import AttentionPool, CorrelationPool
 from stylesearch.errors import EncoderError
 
 

@@ -1,15 +1,17 @@
 """`compact`: the encoder that ships, from scratch on two CPU cores.
 
-    python -m encoder_training.experiments.compact --data DIR --out DIR --tag v1
-
-    python -m encoder_training.experiments.compact --data DIR --out DIR --tag v2 --start WEIGHTS/compact-v1
+    python -m encoder_training.experiments.compact --data DIR --out DIR --tag v3
+    python -m encoder_training.experiments.compact --data DIR --out DIR --tag v3 --start WEIGHTS/compact-v2
+    python -m encoder_training.experiments.compact --data DIR --out DIR --tag v3 --start WEIGHTS/compact-v2 --steps 0
 
 DIR holds train/*.parquet (docs/training.md names the sets). Three hours on two cores with AMX, of which stages 1 and 2
 take most; `--smoke` does one step of everything at tiny sizes. Stages, each skipped when its file is there:
 
 1. `rendered/*.npz`: pictures in procedural styles.
-2. `trunk.safetensors`: SSCL over real and rendered styles, crops of 128 px; `--start` goes on from exported weights.
-3. `words.safetensors`, `fisher.safetensors`: vocabulary of patches by k-means, and Gaussians of patches.
+2. `trunk.safetensors`: SSCL over real and rendered styles, crops of 128 px; `--start` goes on from exported weights,
+   and `--steps 0` keeps these.
+3. `words.safetensors`, `patches.safetensors`, `maps.safetensors`: vocabulary of patches by k-means, Gaussians of
+   patches and of the trunk's maps.
 4. `features/*/*.npy`: features of the whole pictures.
 5. `compact-<tag>/`: linear projections by SSCL, text tower by the SigLIP loss, export.
 
@@ -23,7 +25,6 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -33,7 +34,7 @@ from encoder_training.data import LabelledPictures, PictureSource, RenderedSourc
 from encoder_training.evaluate import Validation
 from encoder_training.export import TrainingData, export
 from encoder_training.features import FeatureStore
-from encoder_training.fisher import fit_gaussians
+from encoder_training.fisher import fit_maps, fit_patches
 from encoder_training.head import fit_projection, fit_text_tower
 from encoder_training.shards import STYLES, ShardSource, draw_shards
 from encoder_training.train import Experiment, train
@@ -80,11 +81,16 @@ class Settings:
     chunk: int | None = None
 
 
-FISHER = CompactConfig(fisher_dim=96, trunk_share=0.25, words_share=0.15, fisher_share=0.2)
-CPU = Settings(FISHER, trunk_steps=5500)
-DROP = {"fisher": 0.6}
+CPU = Settings(CompactConfig(), trunk_steps=5500)
+DROP = {"patches": 0.6, "maps": 0.6}
 """Share of a part's features that its projection does without at each step, where 0.3 is not enough: the more there
 are, the more can be learnt by heart."""
+FITS: dict[str, Callable[[Compact, Sequence[np.ndarray]], None]] = {
+    "words": fit_words,
+    "patches": fit_patches,
+    "maps": fit_maps,
+}
+"""Parts that are fitted to pictures without labels."""
 
 
 def smoke(settings: Settings) -> Settings:
@@ -96,7 +102,8 @@ def smoke(settings: Settings) -> Settings:
         statistics_dim=min(given.statistics_dim, 6),
         words_dim=min(given.words_dim, 4),
         words=8,
-        fisher_dim=min(given.fisher_dim, 4),
+        patches_dim=min(given.patches_dim, 4),
+        maps_dim=min(given.maps_dim, 4),
         gaussians=2,
         widths=(8, 8),
         depths=(0, 1),
@@ -118,9 +125,13 @@ def main(settings: Settings, arguments: Sequence[str] | None = None) -> Path:
     parser.add_argument("--out", type=Path, required=True, help="folder for checkpoints and results")
     parser.add_argument("--tag", default="new", help="tag of the exported weights")
     parser.add_argument("--start", type=Path, help="folder of exported weights whose trunk is trained on")
+    parser.add_argument("--steps", type=int, default=None, help="of the trunk; 0: it stays as --start has it")
     parser.add_argument("--smoke", action="store_true", help="one step of everything, tiny sizes")
     chosen = parser.parse_args(arguments)
+    if chosen.steps == 0 and chosen.start is None:
+        parser.error("--steps 0 keeps a trunk as it is. Name its weights with --start")
     settings = smoke(settings) if chosen.smoke else settings
+    settings = settings if chosen.steps is None else dataclasses.replace(settings, trunk_steps=chosen.steps)
     chosen.out.mkdir(parents=True, exist_ok=True)
 
     sets = [read_parquet(path) for path in sorted((chosen.data / "train").glob("*.parquet"))]
@@ -137,10 +148,8 @@ def main(settings: Settings, arguments: Sequence[str] | None = None) -> Path:
         source = RenderedSource("cuda", contents) if torch.cuda.is_available() else ShardSource(rendered)
         trunk = _trunk(settings, training, validation, source, chosen.start, chosen.out)
         tower.parts["trunk"].load_state_dict(trunk)
-    if "words" in tower.parts:
-        tower.parts["words"].load_state_dict(_fitted("words", fit_words, tower, training, chosen.out))
-    if "fisher" in tower.parts:
-        tower.parts["fisher"].load_state_dict(_fitted("fisher", fit_gaussians, tower, training, chosen.out))
+    for part in (part for part in FITS if part in tower.parts):
+        _fit(part, tower, training, chosen.out)
     store = FeatureStore(chosen.out / "features", tower)
     features = [store.of_pictures(pictures, _ingredient(pictures.name).weight) for pictures in training]
     features.append(store.of_shards(rendered, RENDERED.weight))
@@ -181,6 +190,9 @@ def _trunk(
     out: Path,
 ) -> dict[str, torch.Tensor]:
     path = out / "trunk.safetensors"
+    if not settings.trunk_steps:
+        kept: dict[str, torch.Tensor] = _trunk_alone(settings.config, start).parts["trunk"].state_dict()
+        return kept
     if not path.exists():
         size = settings.config.image_size
         shares = [
@@ -205,11 +217,15 @@ def _trunk(
 
 
 def _trunk_alone(config: CompactConfig, start: Path | None) -> Compact:
-    """The part that learns by gradient, with random weights or those of an exported encoder of the same sizes."""
-    model = Compact(dataclasses.replace(config, statistics_dim=0, words_dim=0, fisher_dim=0))
+    """The part that learns by gradient, with random weights or those of an exported encoder."""
+    model = Compact(dataclasses.replace(config, statistics_dim=0, words_dim=0, patches_dim=0, maps_dim=0))
     if start is not None:
         given = load_file(start / "image.safetensors")
-        model.load_state_dict({key: given[f"image.{key}"].float() for key in model.state_dict()})
+        # Its projection is of use only where it leads to as many dimensions.
+        fits = given["image.projections.trunk.linear.weight"].shape[0] == config.trunk_dim
+        for prefix, module in {"parts.trunk": model.parts["trunk"], "projections": model.projections}.items():
+            if prefix == "parts.trunk" or fits:
+                module.load_state_dict({key: given[f"image.{prefix}.{key}"].float() for key in module.state_dict()})
     return model
 
 
@@ -223,19 +239,14 @@ def _some(training: Sequence[LabelledPictures], side: int, each: int) -> list[np
     ]
 
 
-def _fitted(
-    part: str,
-    fit: Callable[[Any, Sequence[np.ndarray]], None],
-    tower: Compact,
-    training: Sequence[LabelledPictures],
-    out: Path,
-) -> dict[str, torch.Tensor]:
-    """The buffers of a part that is fitted to patches of some of the pictures."""
+def _fit(part: str, tower: Compact, training: Sequence[LabelledPictures], out: Path) -> None:
+    """Fits a part, or reads what was fitted."""
     path = out / f"{part}.safetensors"
+    module = tower.parts[part]
     if not path.exists():
-        fit(tower.parts[part], _some(training, tower.config.image_size, 300))
-        save_file({key: value.contiguous() for key, value in tower.parts[part].state_dict().items()}, path)
-    return load_file(path)
+        FITS[part](tower, _some(training, tower.config.image_size, 300))
+        save_file({key: value.contiguous() for key, value in module.state_dict().items()}, path)
+    module.load_state_dict(load_file(path))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,8 @@ from __future__ import annotations
 from encoder_training.experiments.compact import Settings, main
 from stylesearch.encoders.compact_network import CompactConfig
 
-STATISTICS = Settings(CompactConfig(trunk_dim=0, words_dim=0, statistics_dim=192), trunk_steps=0)
+_CONFIG = CompactConfig(trunk_dim=0, statistics_dim=192, words_dim=0, patches_dim=0, maps_dim=0)
+STATISTICS = Settings(_CONFIG, trunk_steps=0)
 
 if __name__ == "__main__":
     main(STATISTICS)

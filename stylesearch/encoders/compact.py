@@ -17,10 +17,11 @@ from safetensors.torch import load
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from stylesearch.encoders.base import Encoder
-from stylesearch.encoders.compact_network import Compact, CompactConfig, ConvNorm, TextTower
+from stylesearch.encoders.compact_network import Compact, CompactConfig, TextTower
 from stylesearch.encoders.compute import device_and_dtype, in_chunks, weights_digest
 from stylesearch.encoders.fill import fill_in, is_kept
 from stylesearch.encoders.places import Places
+from stylesearch.encoders.trunk import ConvNorm
 from stylesearch.errors import EncoderError
 from stylesearch.images import Preprocess
 

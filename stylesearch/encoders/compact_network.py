@@ -1,8 +1,4 @@
-"""The network behind `compact`: shallow convolutions with second-order pooling, and handmade statistics beside them.
-
-Style lives in what textures, lines and colours do together, so every stage of the trunk is pooled by the correlations
-between its channels (Gatys et al. 2015; bilinear pooling, Lin et al. 2015), and the last one by attention as well.
-"""
+"""The network behind `compact`: shallow convolutions, and descriptions of colour, line and grain beside them."""
 
 from __future__ import annotations
 
@@ -10,17 +6,17 @@ import re
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from itertools import pairwise
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import layer_norm, normalize, relu
+from torch.nn.functional import normalize
 
 from stylesearch.encoders.fisher import FisherVectors
-from stylesearch.encoders.patch_words import PatchWords
+from stylesearch.encoders.patch_words import SIDE, STRIDES, PatchWords, patches
 from stylesearch.encoders.places import EVERYWHERE, Places
 from stylesearch.encoders.statistics import Lab, Statistics
+from stylesearch.encoders.trunk import Trunk
 
 
 @dataclass(frozen=True)
@@ -33,10 +29,11 @@ class CompactConfig:
         statistics_dim: how much of it comes from the handmade statistics; 0: there are none.
         words_dim: how much of it comes from the bag of visual words; 0: there is none.
         words: size of its vocabulary.
-        fisher_dim: how much of it comes from Fisher vectors; 0: there are none.
-        gaussians: how many describe what patches of an octave look like.
-        trunk_share, words_share, fisher_share: how much of the cosine of two pictures each of them decides; statistics
-            decide the rest. Without one of the parts, the others keep their proportions.
+        patches_dim: how much of it comes from Fisher vectors of patches; 0: there are none.
+        maps_dim: how much of it comes from Fisher vectors of the trunk's maps; 0: there are none.
+        gaussians: how many of them say what is usual at an octave or stage.
+        trunk_share, words_share, patches_share, maps_share: how much of the cosine of two pictures each of them
+            decides; statistics decide the rest. Without one of the parts, the others keep their proportions.
         widths: channels of the stages; each halves the resolution.
         depths: residual blocks of each stage.
         projections: channels whose correlations are pooled, for each stage.
@@ -45,25 +42,31 @@ class CompactConfig:
     """
 
     image_size: int = 192
-    trunk_dim: int = 128
-    statistics_dim: int = 160
-    words_dim: int = 96
+    trunk_dim: int = 64
+    statistics_dim: int = 128
+    words_dim: int = 64
     words: int = 256
-    fisher_dim: int = 0
+    patches_dim: int = 64
+    maps_dim: int = 64
     gaussians: int = 48
-    trunk_share: float = 0.3
-    words_share: float = 0.2
-    fisher_share: float = 0.0
+    trunk_share: float = 0.1
+    words_share: float = 0.15
+    patches_share: float = 0.15
+    maps_share: float = 0.2
     widths: tuple[int, ...] = (32, 64, 128, 256)
     depths: tuple[int, ...] = (0, 1, 2, 1)
     projections: tuple[int, ...] = (24, 32, 32, 32)
     text_buckets: int = 16384
     text_width: int = 96
 
+    def __post_init__(self) -> None:
+        if self.maps_dim and not self.trunk_dim:
+            raise ValueError(f"maps_dim is {self.maps_dim} and trunk_dim 0, but there are no maps without a trunk")
+
     @property
     def dim(self) -> int:
         """Length of an embedding."""
-        return self.trunk_dim + self.statistics_dim + self.words_dim + self.fisher_dim
+        return self.trunk_dim + self.statistics_dim + self.words_dim + self.patches_dim + self.maps_dim
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for a manifest."""
@@ -76,113 +79,6 @@ class CompactConfig:
             key: tuple(value) if isinstance(value, list) else value for key, value in values.items()
         }
         return cls(**plain)
-
-
-class ConvNorm(nn.Module):
-    """Convolution and batch normalisation, which keeps the contrast between pictures that other norms remove."""
-
-    def __init__(self, inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False)
-        self.norm = nn.BatchNorm2d(outputs, momentum=0.05)
-
-    def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.norm(self.conv(x))
-        return out
-
-
-class Block(nn.Module):
-    """Two 3 by 3 convolutions around a shortcut; starts as the identity."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.first, self.second = ConvNorm(width, width), ConvNorm(width, width)
-        nn.init.zeros_(self.second.norm.weight)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return relu(x + self.second(relu(self.first(x))))
-
-
-class CorrelationPool(nn.Module):
-    """Means of all channels, and means, deviations and correlations of a few projected ones.
-
-    Maps (N, C, H, W) to float32 (N, self.dim), whatever H and W.
-    """
-
-    pairs: Tensor
-
-    def __init__(self, width: int, projected: int) -> None:
-        super().__init__()
-        self.project = nn.Conv2d(width, projected, 1, bias=False)
-        self.register_buffer("pairs", torch.triu_indices(projected, projected), persistent=False)
-        self.dim = width + projected + projected * (projected + 1) // 2
-
-    def forward(self, x: Tensor) -> Tensor:
-        values, projected = (maps.permute(0, 2, 3, 1).flatten(1, 2) for maps in (x, self.project(x)))
-        points = values.shape[1]
-        # Means as products with a row of ones: in bfloat16 these are several times faster than `mean`, both ways.
-        ones = values.new_full((len(x), 1, points), 1 / 64)
-        mean = torch.bmm(ones, values)[:, 0].float() * (64 / points)
-        centre = torch.bmm(ones.to(projected.dtype), projected) * (64 / points)
-        centred = projected - centre
-        covariance = (centred.transpose(1, 2) @ centred).float() / points
-        deviation = (torch.diagonal(covariance, dim1=1, dim2=2) + 1e-3).sqrt()
-        correlation = covariance / (deviation[:, :, None] * deviation[:, None, :])
-        row, column = self.pairs
-        second = torch.where(row == column, deviation.log()[:, row], correlation[:, row, column])
-        return torch.cat([_levelled(mean), _levelled(centre[:, 0].float()), 2 * second], 1)
-
-
-class AttentionPool(nn.Module):
-    """Each head averages its share of the channels where it looks. Maps (N, C, H, W) to float32 (N, C)."""
-
-    def __init__(self, width: int, heads: int = 8) -> None:
-        super().__init__()
-        self.score, self.value = nn.Conv2d(width, heads, 1), nn.Conv2d(width, width, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        weights = self.score(x).flatten(2).float().softmax(2)
-        values = self.value(x).flatten(2).float().unflatten(1, (weights.shape[1], -1))
-        return _levelled(torch.einsum("nhp,nhcp->nhc", weights, values).flatten(1))
-
-
-def _levelled(x: Tensor) -> Tensor:
-    return layer_norm(x, x.shape[1:])
-
-
-class Trunk(nn.Module):
-    """The convolutional part: images to features."""
-
-    def __init__(self, config: CompactConfig) -> None:
-        super().__init__()
-        widths = config.widths
-        self.stem = ConvNorm(3, widths[0], 5, 2)
-        self.downs = nn.ModuleList(ConvNorm(a, b, 3, 2) for a, b in pairwise(widths))
-        self.stages = nn.ModuleList(
-            nn.Sequential(*(Block(width) for _ in range(depth)))
-            for width, depth in zip(widths, config.depths, strict=True)
-        )
-        self.pools = nn.ModuleList(map(CorrelationPool, widths, config.projections))
-        self.attention = AttentionPool(widths[-1])
-        self.dim = sum(pool.dim for pool in self.pools) + widths[-1]  # type: ignore[misc]
-
-    def forward(self, images: Tensor, places: Places = EVERYWHERE) -> Tensor:
-        """
-        Args:
-            images: float (N, 3, S, S) in [0, 1], channels last in memory for speed.
-            places: where maps are pooled.
-
-        Returns:
-            float32 (N, self.dim).
-        """
-        x = relu(self.stem((images - 0.5) * 4))
-        pooled = []
-        for stage, blocks in enumerate(self.stages):
-            if stage:
-                x = relu(self.downs[stage - 1](x))
-            x = blocks(x)
-            pooled.append(self.pools[stage](places(x)))
-        return torch.cat([*pooled, self.attention(places(x))], 1)
 
 
 class Projection(nn.Module):
@@ -206,6 +102,15 @@ class Projection(nn.Module):
         return normalize(self.linear(self.standardised(features)).float(), dim=1)
 
 
+def described(maps: Sequence[Tensor]) -> list[Tensor]:
+    """Of the trunk's maps, what Fisher vectors are taken of: float32 (N, H, W, C) for each stage but the first.
+
+    Of the finest, every other place of a row and column tells as much as all.
+    """
+    finest, *coarser = (values.permute(0, 2, 3, 1) for values in maps[1:])
+    return [values.float() for values in (finest[:, ::2, ::2], *coarser)]
+
+
 class Compact(nn.Module):
     """The image tower. Each part has its own projection: one over both would learn the training sets by heart."""
 
@@ -213,23 +118,32 @@ class Compact(nn.Module):
         super().__init__()
         self.config = config
         self.lab = Lab()
-        self.parts = nn.ModuleDict()
+        parts: dict[str, nn.Module] = {}
         if config.trunk_dim:
-            self.parts["trunk"] = Trunk(config)
+            parts["trunk"] = Trunk(config.widths, config.depths, config.projections)
         if config.statistics_dim:
-            self.parts["statistics"] = Statistics()
+            parts["statistics"] = Statistics()
         if config.words_dim:
-            self.parts["words"] = PatchWords(config.words)
-        if config.fisher_dim:
-            self.parts["fisher"] = FisherVectors(config.gaussians)
-        dims = {name: getattr(config, f"{name}_dim") for name in self.parts}
+            parts["words"] = PatchWords(config.words)
+        if config.patches_dim:
+            parts["patches"] = FisherVectors([3 * SIDE * SIDE] * len(STRIDES), config.gaussians)
+        if config.maps_dim:
+            parts["maps"] = FisherVectors(config.widths[1:], config.gaussians)
+        self.parts = nn.ModuleDict(parts)
         self.projections = nn.ModuleDict(
-            {name: Projection(part.dim, dims[name]) for name, part in self.parts.items()}  # type: ignore[arg-type]
+            {name: Projection(part.dim, getattr(config, f"{name}_dim")) for name, part in parts.items()}  # type: ignore[arg-type]
         )
-        shares = {"trunk": config.trunk_share, "words": config.words_share, "fisher": config.fisher_share}
+        shares = {name: getattr(config, f"{name}_share") for name in ("trunk", "words", "patches", "maps")}
         shares["statistics"] = 1 - sum(shares.values())
-        total = sum(shares[name] for name in self.parts)
-        self._factors = {name: (shares[name] / total) ** 0.5 for name in self.parts}
+        total = sum(shares[name] for name in parts)
+        self._factors = {name: (shares[name] / total) ** 0.5 for name in parts}
+
+    def maps(self, images: Tensor) -> list[Tensor]:
+        """What the trunk sees: images, float (N, 3, S, S) in [0, 1], to (N, C, H, W) for each stage."""
+        trunk = self.parts["trunk"]
+        compute = next(trunk.parameters()).dtype
+        found: list[Tensor] = trunk(images.to(compute, memory_format=torch.channels_last))
+        return found
 
     def features(
         self, images: Tensor, parts: Sequence[str] | None = None, places: Places = EVERYWHERE
@@ -240,16 +154,26 @@ class Compact(nn.Module):
         """
         wanted = list(self.parts) if parts is None else parts
         found = {}
-        if "trunk" in wanted:
-            trunk = self.parts["trunk"]
-            compute = next(trunk.parameters()).dtype
-            found["trunk"] = trunk(images.to(compute, memory_format=torch.channels_last), places)
-        handmade = [name for name in wanted if name != "trunk"]
-        if handmade:
-            # Histograms want float32, whatever the trunk computes in.
-            with torch.autocast(images.device.type, enabled=False):
-                lab = self.lab(images.float())
-                found |= {name: self.parts[name](lab, places) for name in handmade}
+        if "trunk" in wanted or "maps" in wanted:
+            maps = self.maps(images)
+            if "trunk" in wanted:
+                found["trunk"] = self.parts["trunk"].pooled(maps, places)  # type: ignore[operator]
+        # Histograms and mixtures want float32, whatever the trunk computes in.
+        with torch.autocast(images.device.type, enabled=False):
+            if "maps" in wanted:
+                found["maps"] = self.parts["maps"](described(maps), places)
+            if set(wanted) - {"trunk", "maps"}:
+                found |= self._handmade(self.lab(images.float()), wanted, places)
+        return found
+
+    def _handmade(self, lab: Tensor, wanted: Sequence[str], places: Places) -> dict[str, Tensor]:
+        found = {}
+        if "statistics" in wanted:
+            found["statistics"] = self.parts["statistics"](lab, places)
+        of_patches = [name for name in wanted if name in ("words", "patches")]
+        if of_patches:
+            octaves = patches(lab)
+            found |= {name: self.parts[name](octaves, places) for name in of_patches}
         return found
 
     def embed_features(self, features: Mapping[str, Tensor]) -> Tensor:

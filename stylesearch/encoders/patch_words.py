@@ -6,6 +6,8 @@ so what counts is a patch's pattern and not its contrast or mean colour.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -15,17 +17,25 @@ from stylesearch.encoders.statistics import halved, share
 SIDE = 6
 """Side of a patch, pixels of its octave."""
 
-STRIDES = (4, 3, 2)
+STRIDES = (6, 4, 3, 2)
 """Distance between patches, for each octave; the finest first."""
 
+_OCTAVES = 3
+"""That have words; the coarsest patches are too few to be counted."""
 
-def patches(maps: Tensor, side: int, stride: int) -> Tensor:
-    """Squares of `side` pixels, every `stride`: (N, C, H, W) to (N, rows, columns, C * side * side)."""
-    return maps.unfold(2, side, stride).unfold(3, side, stride).permute(0, 2, 3, 1, 4, 5).flatten(3)
+
+def patches(lab: Tensor) -> list[Tensor]:
+    """Float32 (N, 3, S, S) from `Lab`, S >= 48, to (N, rows, columns, 3 * SIDE * SIDE) for each octave."""
+    found = []
+    for octave, stride in enumerate(STRIDES):
+        lab = halved(lab) if octave else lab
+        squares = lab.unfold(2, SIDE, stride).unfold(3, SIDE, stride)
+        found.append(squares.permute(0, 2, 3, 1, 4, 5).flatten(3))
+    return found
 
 
 class PatchWords(nn.Module):
-    """Pictures to histograms over words, and over "nothing there", for each octave.
+    """Patches to histograms over words, and over "nothing there", for each octave.
 
     `encoder_training.words` fills the buffers:
         filters: float (octaves, K, 3, SIDE, SIDE), whitening and word in one filter.
@@ -37,25 +47,24 @@ class PatchWords(nn.Module):
 
     def __init__(self, words: int) -> None:
         super().__init__()
-        self.register_buffer("filters", torch.zeros(len(STRIDES), words, 3, SIDE, SIDE))
-        self.register_buffer("thresholds", torch.zeros(len(STRIDES)))
+        self.register_buffer("filters", torch.zeros(_OCTAVES, words, 3, SIDE, SIDE))
+        self.register_buffer("thresholds", torch.zeros(_OCTAVES))
         self.words = words
-        self.dim = len(STRIDES) * (words + 1)
+        self.dim = _OCTAVES * (words + 1)
 
-    def forward(self, lab: Tensor, places: Places = EVERYWHERE) -> Tensor:
+    def forward(self, octaves: Sequence[Tensor], places: Places = EVERYWHERE) -> Tensor:
         """
         Args:
-            lab: float32 (N, 3, S, S) from `Lab`, S >= 32.
+            octaves: what `patches` cuts.
             places: where patches are counted.
 
         Returns:
             float32 (N, self.dim), square roots of shares.
         """
         parts = []
-        for bank, threshold, stride in zip(self.filters, self.thresholds, STRIDES, strict=True):
+        for bank, threshold, cut in zip(self.filters, self.thresholds, octaves[:_OCTAVES], strict=True):
             # One product over patches is twice as fast here as a convolution and the maximum of its maps.
-            strongest, word = (patches(lab, SIDE, stride) @ bank.flatten(1).T).max(3)
+            strongest, word = (cut @ bank.flatten(1).T).max(3)
             word = places(torch.where(strongest < threshold, self.words, word)[:, None]).flatten(1)
-            parts.append(share(word, torch.ones_like(word, dtype=lab.dtype), self.words + 1))
-            lab = halved(lab)
+            parts.append(share(word, torch.ones_like(word, dtype=cut.dtype), self.words + 1))
         return torch.cat(parts, 1)
