@@ -15,6 +15,7 @@ from encoder_training.renderers import draw_contents, render, sample_style
 from stylesearch.encoders import load_encoder
 from stylesearch.encoders.compact import WEIGHTS, CompactEncoder
 from stylesearch.encoders.compact_network import Compact, CompactConfig, TextTower, tokens
+from stylesearch.encoders.fisher import Mixture
 from stylesearch.encoders.patch_words import PatchWords
 from stylesearch.errors import EncoderError, UsageError
 
@@ -24,6 +25,9 @@ TINY = CompactConfig(
     statistics_dim=6,
     words_dim=4,
     words=8,
+    patches_dim=4,
+    maps_dim=4,
+    gaussians=2,
     widths=(8, 16),
     depths=(0, 1),
     projections=(4, 4),
@@ -42,6 +46,9 @@ def towers(config: CompactConfig = TINY) -> tuple[Compact, TextTower]:
             nn.init.uniform_(module.weight, 0.5, 1.5)
         if isinstance(module, PatchWords):
             nn.init.normal_(module.filters)
+        if isinstance(module, Mixture):
+            nn.init.normal_(module.axes)
+            nn.init.normal_(module.means)
     return tower.eval(), texts.eval()
 
 
@@ -67,7 +74,7 @@ def test_what_was_exported_is_loaded(weights: Path) -> None:
         expected = tower(torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255).numpy()
         expected_texts = texts(["ink wash, muted", "neon"]).numpy()
     vectors = encoder.embed_pixels(pixels)
-    assert vectors.shape == (5, 16) and vectors.dtype == np.float32
+    assert vectors.shape == (5, 24) and vectors.dtype == np.float32
     # float16 on disk, and batch normalisation inside the convolutions.
     np.testing.assert_allclose((vectors * expected).sum(1), 1, atol=1e-3)
     np.testing.assert_allclose((encoder.embed_texts(["ink wash, muted", "neon"]) * expected_texts).sum(1), 1, atol=1e-3)
@@ -93,8 +100,8 @@ def test_without_a_tag_it_is_the_newest(weights: Path) -> None:
 
 def test_texts_of_unknown_words_have_vectors_too(weights: Path) -> None:
     encoder = CompactEncoder("compact:tiny", "float32", weights)
-    assert encoder.embed_texts(["", "水墨", "x"]).shape == (3, 16)
-    assert encoder.embed_texts([]).shape == (0, 16)
+    assert encoder.embed_texts(["", "水墨", "x"]).shape == (3, 24)
+    assert encoder.embed_texts([]).shape == (0, 24)
 
 
 def test_words_and_trigrams() -> None:
@@ -145,13 +152,13 @@ def test_export_refuses_what_a_package_cannot_carry(tmp_path: Path) -> None:
 
 
 def test_the_shipped_weights_are_complete_small_and_say_where_they_come_from() -> None:
-    folder = WEIGHTS / "compact-v1"
+    folder = WEIGHTS / "compact-v2"
     manifest = json.loads((folder / "manifest.json").read_text())
     sizes = [(folder / entry["name"]).stat().st_size for entry in manifest["files"]]
     assert sizes == [entry["bytes"] for entry in manifest["files"]]
     assert sum(sizes) <= 24_000_000 and max(sizes) <= 16_000_000
     assert manifest["licence"] and all(entry["licence"] for entry in manifest["training_data"])
-    encoder = load_encoder("compact:v1")
+    encoder = load_encoder("compact:v2")
     assert (encoder.dim, encoder.preprocess.size) == (manifest["dimension"], manifest["image_size"])
 
 
@@ -160,7 +167,7 @@ def test_the_shipped_encoder_finds_styles_in_place_of_contents() -> None:
     contents = draw_contents([1, 2, 3, 4], 192)
     each = [style for style in styles for _ in range(4)]
     pixels = render(each, contents.select([0, 1, 2, 3] * 6), [1, 2, 3, 4] * 6)
-    vectors = load_encoder("compact:v1").embed_pixels((pixels * 255).byte().permute(0, 2, 3, 1).numpy())
+    vectors = load_encoder("compact:v2").embed_pixels((pixels * 255).byte().permute(0, 2, 3, 1).numpy())
     cosines = vectors @ vectors.T
     np.fill_diagonal(cosines, -1)
     found = np.arange(24)[:, None] // 4 == np.argsort(-cosines, axis=1)[:, :1] // 4

@@ -37,7 +37,7 @@ def left_half(side: int, count: int = 3) -> np.ndarray:
 
 @pytest.fixture(
     scope="module",
-    params=["compact:v1", "descriptors:lab-gradient", "megastyle", "openclip", "openclip without a pool"],
+    params=["compact:v2", "descriptors:lab-gradient", "megastyle", "openclip", "openclip without a pool"],
 )
 def encoder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Encoder:
     folder = tmp_path_factory.mktemp("weights")

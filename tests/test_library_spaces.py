@@ -16,7 +16,7 @@ from stylesearch.cli import app
 from stylesearch.encoders.descriptors import LabGradientEncoder
 from stylesearch.settings import LibrarySettings
 
-FIRST, SECOND = "descriptors:lab-gradient", "compact:v1"
+FIRST, SECOND = "descriptors:lab-gradient", "compact:v2"
 
 
 def run(*arguments: object, code: int = 0) -> Result:

@@ -44,8 +44,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_compact(settings: compact.Settings, data: Path, tmp_path: Path) -> None:
     folder = compact.main(settings, ["--data", str(data), "--out", str(tmp_path), "--tag", "smoke", "--smoke"])
     encoder = CompactEncoder("compact:smoke", "float32", tmp_path)
-    assert encoder.embed_pixels(np.zeros((2, 64, 64, 3), np.uint8)).shape == (2, 20)
-    assert encoder.embed_texts(["ink"]).shape == (1, 20)
+    assert encoder.embed_pixels(np.zeros((2, 64, 64, 3), np.uint8)).shape == (2, 24)
+    assert encoder.embed_texts(["ink"]).shape == (1, 24)
     manifest = json.loads((folder / "manifest.json").read_text())
     assert {entry["name"] for entry in manifest["training_data"]} == {"icon_sets", "paintings", "rendered"}
     for picture in ("curve.png", "neighbours.png"):

@@ -49,10 +49,10 @@ class CompactConfig:
     patches_dim: int = 64
     maps_dim: int = 64
     gaussians: int = 48
-    trunk_share: float = 0.1
+    trunk_share: float = 0.15
     words_share: float = 0.15
-    patches_share: float = 0.15
-    maps_share: float = 0.2
+    patches_share: float = 0.1
+    maps_share: float = 0.15
     widths: tuple[int, ...] = (32, 64, 128, 256)
     depths: tuple[int, ...] = (0, 1, 2, 1)
     projections: tuple[int, ...] = (24, 32, 32, 32)
