@@ -133,6 +133,9 @@ def test_hints_name_the_library_where_the_environment_does_not(library, monkeypa
     assert run("status").stdout.rstrip().endswith("stylesearch errors")
     assert hint("stylesearch errors", None) == "stylesearch errors"
     assert hint("stylesearch errors", Path("my library")) == "stylesearch errors --library 'my library'"
+    assert with_library("stylesearch space add b:c, stylesearch space add --region subject", Path("a")) == (
+        "stylesearch space add --library a b:c, stylesearch space add --library a --region subject"
+    )
     assert with_library("Try: stylesearch index PATH --retry-failed. Or not", Path("a")) == (
         "Try: stylesearch index PATH --retry-failed --library a. Or not"
     )

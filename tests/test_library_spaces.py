@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -155,3 +156,18 @@ def test_an_encoder_that_has_changed_moves_its_own_space_on(
 def test_a_space_is_added_once(filled: Path) -> None:
     with Library.open(filled) as opened, pytest.raises(UsageError, match="already"):
         opened.add_space(SECOND)
+
+
+def test_a_library_whose_encoder_is_no_longer_there_moves_on_as_the_error_says(filled: Path, tmp_path: Path) -> None:
+    library = copied(filled, tmp_path)
+    run("space", "drop", SECOND, "--yes", "-l", library)
+    settings = (library / "library.json").read_text()
+    (library / "library.json").write_text(settings.replace(FIRST, "compact:v0"))
+    told = run("search", next((filled.parent / "pictures").rglob("*.png")), "-l", library, code=1).output
+    assert "There is no encoder 'compact:v0'" in told
+    steps = re.findall(r"stylesearch (space \w+) --library (\S+)(?: (compact:\w+))?", told)
+    assert [step[0] for step in steps] == ["space add", "space fill", "space use"]
+    for command, where, name in steps:
+        run(*command.split(), "-l", where.rstrip(";"), *filter(None, [name]))
+    assert spaces_of(library) == {SECOND: (16, True), "compact:v0": (16, False)}
+    run("space", "drop", "compact:v0", "--yes", "-l", library)

@@ -94,7 +94,8 @@ def hint(command: str, library: Path | None) -> str:
 
 def with_library(message: str, library: Path | None) -> str:
     """The message, its commands completed by `hint`: what is below the command line knows no `--library`."""
-    command = r"stylesearch (?!init)[a-z]++(?: PATH| --(?!library)[a-z-]++)*+(?! --library)"
+    path_or_flag = r"(?: PATH| --(?!library)[a-z-]++(?! [a-z]))"  # no flag that a value comes after
+    command = rf"stylesearch (?!init)(?:(?:board|space|vectors) )?[a-z]++{path_or_flag}*+(?! --library)"
     return re.sub(command, lambda found: hint(found[0], library), message)
 
 

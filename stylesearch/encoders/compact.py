@@ -93,7 +93,12 @@ def _folder(name: str, weights: Path) -> Path:
         raise EncoderError(f"There are no weights of a compact encoder in '{weights}'. Install the package again.")
     tag = name.partition(":")[2] or tags[-1]
     if tag not in tags:
-        raise EncoderError(f"There is no encoder '{name}'. There is: {', '.join(f'compact:{tag}' for tag in tags)}.")
+        newest = f"compact:{tags[-1]}"
+        raise EncoderError(
+            f"There is no encoder '{name}'. There is: {', '.join(f'compact:{tag}' for tag in tags)}. A library "
+            f"that it has filled moves on with: stylesearch space add {newest}; stylesearch space fill; "
+            f"stylesearch space use {newest}"
+        )
     return weights / f"compact-{tag}"
 
 
