@@ -40,8 +40,9 @@ demo: $(DEMO)/.ready
 demo-headless: $(DEMO)/.ready
 	$(BIN)/python tests/demo_in_browser.py $(DEMO)
 
+# Bytecode is kept whatever the caller's environment says: tests start hundreds of processes.
 test: $(INSTALLED)
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 check: $(INSTALLED)
 	$(BIN)/ruff check .
