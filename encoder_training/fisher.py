@@ -71,7 +71,7 @@ def fit_maps(tower: Compact, pictures: Sequence[np.ndarray]) -> None:
             for level, values in zip(found, described(tower.maps(images)), strict=True):
                 for places in values.flatten(1, 2):
                     level.append(places[torch.randperm(len(places), generator=generator)[:PER_PICTURE]])
-    fit_gaussians(vectors, [torch.cat(level).clone() for level in found])
+    fit_gaussians(vectors, [torch.cat(level) for level in found])
 
 
 def _axes(values: Tensor, count: int) -> tuple[Tensor, Tensor]:

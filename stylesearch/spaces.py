@@ -16,9 +16,9 @@ import numpy as np
 from stylesearch.calibration import Calibration
 from stylesearch.catalog import Catalog
 from stylesearch.catalog.facts import read_facts
-from stylesearch.encoders import load_encoder
+from stylesearch.encoders import DEFAULT_ENCODER, load_encoder
 from stylesearch.encoders.base import Encoder
-from stylesearch.errors import SpaceMismatchError, UsageError, VectorIndexError
+from stylesearch.errors import EncoderError, SpaceMismatchError, UsageError, VectorIndexError
 from stylesearch.filtering import conditions_of
 from stylesearch.masking import load_masker
 from stylesearch.masking.regions import DEFAULT_USE, USES, region_encoder
@@ -46,7 +46,15 @@ def encoder_of(space: Space, masker: MaskerChoice | None) -> Encoder:
     Raises:
         EncoderError: it, or the masker, cannot be loaded.
     """
-    return in_region(load_encoder(space.encoder, dtype=space.dtype), space.region, masker)
+    try:
+        encoder = load_encoder(space.encoder, dtype=space.dtype)
+    except EncoderError as exc:
+        raise EncoderError(
+            f"{exc} Where it is gone for good, let the library move on to another encoder: stylesearch space add "
+            f"{DEFAULT_ENCODER}; stylesearch space fill; stylesearch space use {DEFAULT_ENCODER}; stylesearch space "
+            f"drop {space.name} --yes"
+        ) from exc
+    return in_region(encoder, space.region, masker)
 
 
 def in_region(encoder: Encoder, region: Region, masker: MaskerChoice | None) -> Encoder:

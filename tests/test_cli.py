@@ -139,7 +139,10 @@ def test_hints_name_the_library_where_the_environment_does_not(library, monkeypa
     assert with_library("Try: stylesearch index PATH --retry-failed. Or not", Path("a")) == (
         "Try: stylesearch index PATH --retry-failed --library a. Or not"
     )
-    whole = "stylesearch init 'x', stylesearch index PATH --library b"
+    assert with_library("stylesearch import-tags F, stylesearch prune --keep-days 3", Path("a")) == (
+        "stylesearch import-tags --library a F, stylesearch prune --library a --keep-days 3"
+    )
+    whole = "stylesearch init 'x', stylesearch index PATH --library b, stylesearch backends"
     assert with_library(whole, Path("a")) == whole
 
 

@@ -124,6 +124,10 @@ def test_another_format_or_network_is_refused(weights: Path) -> None:
     path.write_text(json.dumps({**manifest, "network": {**manifest["network"], "widths": [8, 24]}}))
     with pytest.raises(EncoderError, match="do not fit the network"):
         CompactEncoder("compact:tiny", None, weights)
+    for network, said in (({"fisher_dim": 96}, "fisher_dim"), ({"words_share": 0.9}, "Shares of the parts")):
+        path.write_text(json.dumps({**manifest, "network": {**manifest["network"], **network}}))
+        with pytest.raises(EncoderError, match=f"manifest of .* is none: .*{said}"):
+            CompactEncoder("compact:tiny", None, weights)
     path.write_text(json.dumps({**manifest, "format": 99}))
     with pytest.raises(EncoderError, match="format 99"):
         CompactEncoder("compact:tiny", None, weights)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,7 @@ from torch import Tensor
 from torch.nn.functional import cosine_similarity, interpolate
 
 from encoder_training.fisher import fit_gaussians, fit_maps, fit_patches
+from encoder_training.words import fit_words
 from stylesearch.encoders.compact_network import Compact, CompactConfig, described
 from stylesearch.encoders.fisher import AXES, FisherVectors, Mixture
 from stylesearch.encoders.patch_words import SIDE, STRIDES, patches
@@ -18,7 +21,7 @@ from stylesearch.encoders.statistics import halved
 SIZE = 64
 GAUSSIANS = 3
 CONFIG = CompactConfig(
-    image_size=SIZE, gaussians=GAUSSIANS, widths=(8, 16, 32), depths=(0, 1, 0), projections=(4, 4, 4)
+    image_size=SIZE, words=8, gaussians=GAUSSIANS, widths=(8, 16, 32), depths=(0, 1, 0), projections=(4, 4, 4)
 )
 
 
@@ -32,6 +35,7 @@ def fitted_tower() -> Compact:
     torch.manual_seed(0)
     tower = Compact(CONFIG)
     pixels = list((smooth(200) * 255).to(torch.uint8).permute(0, 2, 3, 1).numpy())
+    fit_words(tower, pixels)
     fit_patches(tower, pixels)
     fit_maps(tower, pixels)
     return tower
@@ -122,7 +126,7 @@ def test_only_kept_places_are_described(of_patches: FisherVectors) -> None:
         for each, places in ((lab, Places()), (lab, Places(kept)), (other, Places(kept)))
     )
     assert not torch.allclose(whole, part, atol=0.1)
-    finest = slice(GAUSSIANS, GAUSSIANS * (2 * AXES + 1))  # coarser octaves have too few places here
+    finest = slice(GAUSSIANS, GAUSSIANS * (2 * AXES + 1))  # the coarsest octaves have too few places here
     assert torch.allclose(part[:, finest], part_of_other[:, finest], atol=1e-4)
 
 
@@ -132,7 +136,23 @@ def test_fitted_the_same_every_time(tower: Compact) -> None:
         assert torch.equal(buffer, again[name]), name
 
 
-def test_axes_are_uncorrelated(tower: Compact) -> None:
+def test_axes_are_uncorrelated_and_the_first_tell_most() -> None:
+    random = torch.Generator().manual_seed(0)
+    values = torch.randn(2000, 6, generator=random) @ torch.randn(6, 30, generator=random)
+    values += torch.randn(2000, 30, generator=random) / 4 + 5
+    vectors = FisherVectors([30], 2)
+    fit_gaussians(vectors, [values])
+    mixture = vectors.levels[0]
+    assert isinstance(mixture, Mixture) and mixture.axes.shape == (AXES, 30)
+    along = values @ mixture.axes.T - mixture.centre
+    assert torch.allclose(along.mean(0), torch.zeros(AXES), atol=1e-3)
+    spread = torch.cov(along.T)
+    assert torch.allclose(spread, spread.diag().diag(), atol=1e-3)
+    assert spread.diag()[:6].sub(1).abs().max() < 0.01 and spread.diag().min() > 0.7, "noise is blown up a little less"
+    assert torch.linalg.norm(mixture.axes[0]) < torch.linalg.norm(mixture.axes[-1]) / 4, "it was wide before"
+
+
+def test_mixtures_have_the_mean_and_spread_of_what_they_were_fitted_to(tower: Compact) -> None:
     for part in ("patches", "maps"):
         for mixture in tower.parts[part].levels:  # type: ignore[union-attr]
             weights, means = mixture.weights, mixture.means
@@ -156,6 +176,26 @@ def test_the_finest_maps_are_thinned() -> None:
     assert [values.shape for values in described(maps)] == [(2, 8, 8, 16), (2, 8, 8, 32)]
 
 
-def test_maps_want_a_trunk() -> None:
+def test_every_part_pools_where_it_is_told_to(tower: Compact) -> None:
+    kept = torch.zeros(SIZE, SIZE, dtype=torch.bool)
+    kept[:, : SIZE // 2] = True
+    with torch.inference_mode():
+        whole, part = (tower.features(smooth(1, seed=4), places=places) for places in (Places(), Places(kept)))
+    for name in ("trunk", "statistics", "words", "patches", "maps"):
+        assert not torch.allclose(whole[name], part[name], atol=1e-2), name
+
+
+@pytest.mark.parametrize("sizes", [{"trunk_dim": 0}, {"widths": (8,), "depths": (0,), "projections": (4,)}])
+def test_maps_want_a_trunk_of_two_stages(sizes: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="no maps without a trunk"):
-        CompactConfig(trunk_dim=0)
+        CompactConfig(**sizes)
+
+
+def test_shares_of_the_parts() -> None:
+    all_but_statistics = CompactConfig(trunk_share=0.05, words_share=0.55, patches_share=0.3, maps_share=0.1)
+    assert all_but_statistics.shares["statistics"] == 0
+    for part in ("words_share", "patches_share"):
+        with pytest.raises(ValueError, match="none may be below 0"):
+            CompactConfig(**{part: 0.9})  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="one must be above"):
+        CompactConfig(statistics_dim=0, trunk_dim=0, maps_dim=0, patches_dim=0, words_share=0)

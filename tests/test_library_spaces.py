@@ -163,11 +163,18 @@ def test_a_library_whose_encoder_is_no_longer_there_moves_on_as_the_error_says(f
     run("space", "drop", SECOND, "--yes", "-l", library)
     settings = (library / "library.json").read_text()
     (library / "library.json").write_text(settings.replace(FIRST, "compact:v0"))
-    told = run("search", next((filled.parent / "pictures").rglob("*.png")), "-l", library, code=1).output
+    pictures = filled.parent / "pictures"
+    told = run("search", next(pictures.rglob("*.png")), "-l", library, code=1).output
     assert "There is no encoder 'compact:v0'" in told
-    steps = re.findall(r"stylesearch (space \w+) --library (\S+)(?: (compact:\w+))?", told)
-    assert [step[0] for step in steps] == ["space add", "space fill", "space use"]
-    for command, where, name in steps:
-        run(*command.split(), "-l", where.rstrip(";"), *filter(None, [name]))
+    steps = [step.split() for step in re.findall(r"stylesearch (space .+?)(?:;|$)", told, re.MULTILINE)]
+    assert [step[1] for step in steps] == ["add", "fill", "use", "drop"]
+    for step in steps[:-1]:
+        run(*step)
     assert spaces_of(library) == {SECOND: (16, True), "compact:v0": (16, False)}
-    run("space", "drop", "compact:v0", "--yes", "-l", library)
+    # Until it is dropped, it keeps neither a run nor the other spaces waiting.
+    assert "'compact:v0' stays as it is" in run("index", pictures, "-l", library, code=3).output
+    run("space", "add", "--region", "background", "-l", library)
+    assert "'compact:v0' stays as it is" in run("space", "fill", "-l", library, code=1).output
+    assert spaces_of(library)[f"{SECOND}@background"] == (16, False)
+    run(*steps[-1])
+    run("space", "fill", "-l", library)

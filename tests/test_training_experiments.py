@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file
 
 from encoder_training import evaluate
 from encoder_training.data import is_validation
@@ -50,6 +51,22 @@ def test_compact(settings: compact.Settings, data: Path, tmp_path: Path) -> None
     assert {entry["name"] for entry in manifest["training_data"]} == {"icon_sets", "paintings", "rendered"}
     for picture in ("curve.png", "neighbours.png"):
         assert (tmp_path / picture).stat().st_size > 0
+
+
+def test_compact_goes_on_from_what_was_exported(data: Path, tmp_path: Path) -> None:
+    arguments = ["--data", str(data), "--smoke", "--out"]
+    first = compact.main(compact.CPU, [*arguments, str(tmp_path / "first"), "--tag", "first"])
+    given = ["--start", str(first), "--steps"]
+    kept = compact.main(compact.CPU, [*arguments, str(tmp_path / "kept"), "--tag", "kept", *given, "0"])
+    trained = compact.main(compact.CPU, [*arguments, str(tmp_path / "on"), "--tag", "on", *given, "1"])
+    trunks = [
+        {name: tensor for name, tensor in load_file(folder / "image.safetensors").items() if "parts.trunk" in name}
+        for folder in (first, kept, trained)
+    ]
+    assert trunks[0] and all(torch.equal(tensor, trunks[1][name]) for name, tensor in trunks[0].items())
+    assert any(not torch.equal(tensor, trunks[2][name]) for name, tensor in trunks[0].items())
+    with pytest.raises(SystemExit):
+        compact.main(compact.CPU, [*arguments, str(tmp_path / "nothing"), "--steps", "0"])
 
 
 def test_statistics(data: Path, tmp_path: Path) -> None:

@@ -114,12 +114,7 @@ def smoke(settings: Settings) -> Settings:
     return Settings(config, trunk_steps=1, workers=0, drawers=1, rendered_styles=32, head_steps=1, text_steps=1)
 
 
-def main(settings: Settings, arguments: Sequence[str] | None = None) -> Path:
-    """Runs what is not there yet.
-
-    Returns:
-        the folder of the exported weights.
-    """
+def _parsed(settings: Settings, arguments: Sequence[str] | None) -> tuple[Settings, argparse.Namespace]:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder with train/*.parquet")
     parser.add_argument("--out", type=Path, required=True, help="folder for checkpoints and results")
@@ -131,7 +126,16 @@ def main(settings: Settings, arguments: Sequence[str] | None = None) -> Path:
     if chosen.steps == 0 and chosen.start is None:
         parser.error("--steps 0 keeps a trunk as it is. Name its weights with --start")
     settings = smoke(settings) if chosen.smoke else settings
-    settings = settings if chosen.steps is None else dataclasses.replace(settings, trunk_steps=chosen.steps)
+    return settings if chosen.steps is None else dataclasses.replace(settings, trunk_steps=chosen.steps), chosen
+
+
+def main(settings: Settings, arguments: Sequence[str] | None = None) -> Path:
+    """Runs what is not there yet.
+
+    Returns:
+        the folder of the exported weights.
+    """
+    settings, chosen = _parsed(settings, arguments)
     chosen.out.mkdir(parents=True, exist_ok=True)
 
     sets = [read_parquet(path) for path in sorted((chosen.data / "train").glob("*.parquet"))]

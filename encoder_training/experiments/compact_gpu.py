@@ -12,7 +12,7 @@ from __future__ import annotations
 from encoder_training.experiments.compact import Settings, main
 from stylesearch.encoders.compact_network import CompactConfig
 
-# Twice as wide and deeper; the exported weights must stay under 24 MB.
+# Half as wide again and deeper; the exported weights must stay under 24 MB.
 CONFIG = CompactConfig(widths=(48, 96, 192, 288), depths=(0, 2, 3, 1))
 GPU = Settings(CONFIG, trunk_steps=20_000, times=8, workers=0, rendered_styles=8000, head_steps=3000, chunk=None)
 

@@ -3,7 +3,7 @@
     python -m encoder_training.experiments.random_weights --out DIR
     python -m encoder_training.evaluate --data DIR --encoder compact:random --weights OUT
 
-Seconds. Expect the column "random trunk" of docs/training.md.
+Seconds. Expect the row "random trunk" of docs/training.md.
 """
 
 from __future__ import annotations

@@ -94,8 +94,9 @@ def hint(command: str, library: Path | None) -> str:
 
 def with_library(message: str, library: Path | None) -> str:
     """The message, its commands completed by `hint`: what is below the command line knows no `--library`."""
-    path_or_flag = r"(?: PATH| --(?!library)[a-z-]++(?! [a-z]))"  # no flag that a value comes after
-    command = rf"stylesearch (?!init)(?:(?:board|space|vectors) )?[a-z]++{path_or_flag}*+(?! --library)"
+    path_or_flag = r"(?: PATH| --(?!library)[a-z-]++(?! \w))"  # no flag that a value comes after
+    on_a_library = r"(?!init|backends|bench|formats|sample)(?:(?:board|space|vectors) )?[a-z-]++"
+    command = rf"stylesearch {on_a_library}{path_or_flag}*+(?! --library)"
     return re.sub(command, lambda found: hint(found[0], library), message)
 
 

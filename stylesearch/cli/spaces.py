@@ -17,8 +17,9 @@ from stylesearch.cli.app import (
     hint,
     print_json,
     print_table,
+    with_library,
 )
-from stylesearch.errors import UsageError
+from stylesearch.errors import EncoderError, UsageError
 
 if TYPE_CHECKING:
     import threading
@@ -38,7 +39,11 @@ YesOption = Annotated[bool, typer.Option("--yes", help="Do it; otherwise only sa
 
 
 def fill_further(opened: Library, stop: threading.Event, *, batch_size: int, hidden: bool) -> dict[str, Report]:
-    """Encodes what the library has and its further spaces lack; the reports by the name of the space."""
+    """Encodes what the library has and its further spaces lack.
+
+    Returns:
+        the reports by the name of the space. One whose encoder cannot be loaded has none; it keeps no other waiting.
+    """
     from indexer.backfill import Unencoded
     from indexer.run import index
     from stylesearch.cli.progress import indexing_bar
@@ -47,7 +52,12 @@ def fill_further(opened: Library, stop: threading.Event, *, batch_size: int, hid
     settings = Settings.from_environment()
     reports = {}
     for other in () if stop.is_set() else opened.spaces[1:]:
-        encoder = opened.encoder_for_indexing(other.name)
+        try:
+            encoder = opened.encoder_for_indexing(other.name)
+        except EncoderError as exc:
+            warning = with_library(f"The space '{other.name}' stays as it is. {exc}", opened.folder)
+            typer.echo(f"Warning: {warning}", err=True)
+            continue
         space_id = opened.searching(other.name).id
         with indexing_bar(hidden=hidden) as show:
             reports[other.name] = index(
@@ -130,7 +140,7 @@ def fill(
         print_json({name: report.to_json() for name, report in reports.items()})
     else:
         print_filled(reports)
-    if any(report.interrupted for report in reports.values()):
+    if len(reports) < len(opened.spaces) - 1 or any(report.interrupted for report in reports.values()):
         raise typer.Exit(FAILED)
 
 

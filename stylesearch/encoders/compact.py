@@ -26,7 +26,7 @@ from stylesearch.errors import EncoderError
 from stylesearch.images import Preprocess
 
 WEIGHTS = Path(__file__).parent / "weights"
-FORMAT = 1
+FORMAT = 2
 _LEAST_SIDE = 64  # pixels, of what the statistics can describe
 
 
@@ -46,7 +46,7 @@ class CompactEncoder(Encoder):
         self.folder = folder = _folder(name, weights)
         manifest = _read_manifest(folder)
         state = _read_tensors(folder, manifest["files"])
-        self.config = config = CompactConfig.from_json(manifest["network"])
+        self.config = config = _read_config(manifest["network"], folder)
         tower, texts = Compact(config), TextTower(config)
         _fill(tower, "image.", state, folder)
         _fill(texts, "text.", state, folder)
@@ -93,13 +93,17 @@ def _folder(name: str, weights: Path) -> Path:
         raise EncoderError(f"There are no weights of a compact encoder in '{weights}'. Install the package again.")
     tag = name.partition(":")[2] or tags[-1]
     if tag not in tags:
-        newest = f"compact:{tags[-1]}"
-        raise EncoderError(
-            f"There is no encoder '{name}'. There is: {', '.join(f'compact:{tag}' for tag in tags)}. A library "
-            f"that it has filled moves on with: stylesearch space add {newest}; stylesearch space fill; "
-            f"stylesearch space use {newest}"
-        )
+        raise EncoderError(f"There is no encoder '{name}'. There is: {', '.join(f'compact:{tag}' for tag in tags)}.")
     return weights / f"compact-{tag}"
+
+
+def _read_config(network: dict[str, Any], folder: Path) -> CompactConfig:
+    try:
+        return CompactConfig.from_json(network)
+    except (TypeError, ValueError) as exc:
+        raise EncoderError(
+            f"The network in the manifest of '{folder}' is none: {exc}. Export the weights again."
+        ) from exc
 
 
 def _read_manifest(folder: Path) -> dict[str, Any]:
@@ -110,7 +114,8 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
         raise EncoderError(f"The manifest '{path}' cannot be read: {exc}. Install the package again.") from exc
     if manifest.get("format") != FORMAT:
         raise EncoderError(
-            f"'{path}' is of format {manifest.get('format')!r}, this version reads {FORMAT}. Update stylesearch."
+            f"'{path}' is of format {manifest.get('format')!r}, this version reads {FORMAT}. Export the weights "
+            "again, or update stylesearch."
         )
     return manifest
 

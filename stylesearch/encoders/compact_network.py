@@ -39,6 +39,9 @@ class CompactConfig:
         projections: channels whose correlations are pooled, for each stage.
         text_buckets: rows of the hashed vocabulary.
         text_width: width of the text tower.
+
+    Raises:
+        ValueError: maps without stages of a trunk to take them from, or shares that leave nothing for a part to decide.
     """
 
     image_size: int = 192
@@ -60,13 +63,27 @@ class CompactConfig:
     text_width: int = 96
 
     def __post_init__(self) -> None:
-        if self.maps_dim and not self.trunk_dim:
-            raise ValueError(f"maps_dim is {self.maps_dim} and trunk_dim 0, but there are no maps without a trunk")
+        if self.maps_dim and not (self.trunk_dim and len(self.widths) > 1):
+            raise ValueError(
+                f"maps_dim is {self.maps_dim}, trunk_dim {self.trunk_dim} and widths {self.widths}, but there are no "
+                "maps without a trunk of two stages or more"
+            )
+        shares = self.shares
+        if min(shares.values()) < 0 or not sum(shares.values()):
+            raise ValueError(f"Shares of the parts are {shares}; none may be below 0, and one must be above")
 
     @property
     def dim(self) -> int:
         """Length of an embedding."""
         return self.trunk_dim + self.statistics_dim + self.words_dim + self.patches_dim + self.maps_dim
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """How much of the cosine each part decides that is there, in sum at most 1; statistics have what is left."""
+        given = {name: getattr(self, f"{name}_share") for name in ("trunk", "words", "patches", "maps")}
+        left = round(1 - sum(given.values()), 9)  # without what rounding leaves of 0
+        there = {name: share for name, share in given.items() if getattr(self, f"{name}_dim")}
+        return {**there, "statistics": left} if self.statistics_dim else there
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for a manifest."""
@@ -133,10 +150,8 @@ class Compact(nn.Module):
         self.projections = nn.ModuleDict(
             {name: Projection(part.dim, getattr(config, f"{name}_dim")) for name, part in parts.items()}  # type: ignore[arg-type]
         )
-        shares = {name: getattr(config, f"{name}_share") for name in ("trunk", "words", "patches", "maps")}
-        shares["statistics"] = 1 - sum(shares.values())
-        total = sum(shares[name] for name in parts)
-        self._factors = {name: (shares[name] / total) ** 0.5 for name in parts}
+        shares = config.shares
+        self._factors = {name: (shares[name] / sum(shares.values())) ** 0.5 for name in parts}
 
     def maps(self, images: Tensor) -> list[Tensor]:
         """What the trunk sees: images, float (N, 3, S, S) in [0, 1], to (N, C, H, W) for each stage."""
