@@ -17,8 +17,8 @@ import pytest
 
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 
-# The last --disable-features counts: what Playwright leaves out, then the address bar's own pages. Every window would open two
-# of those, which take more of a processor than the page under test.
+# The last --disable-features counts: what Playwright leaves out, then the address bar's own pages. Every window would
+# open two of those and spend a second and a half of a processor on them.
 _LEFT_OUT = (
     "AvoidUnnecessaryBeforeUnloadCheckSync,DestroyProfileOnBrowserClose,HttpsUpgrades,HttpsFirstBalancedModeAutoEnable,"
     "LensOverlay,MediaRouter,PaintHolding,ThirdPartyStoragePartitioning,AvoidCorsURLLoaderRestartOnRedirect,"
