@@ -12,9 +12,9 @@ from stylesearch.records import Batch
 
 @pytest.fixture
 def filled(catalog: Catalog) -> Catalog:
-    """100 pictures, every tenth a JPEG, every fifth of them gone, the first three tagged."""
+    """100 pictures, every seventh a JPEG, every fifth gone, four tagged, of which one is gone."""
     space_id, scan_id = catalog.ensure_space(SPACE), catalog.begin_scan("/a")
-    files = [indexed(f"/a/{n % 3}/{n}.png", str(n), format="PNG" if n % 10 else "JPEG") for n in range(100)]
+    files = [indexed(f"/a/{n % 3}/{n}.png", str(n), format="PNG" if n % 7 else "JPEG") for n in range(100)]
     catalog.write(space_id, scan_id, Batch(files))
     for number in range(0, 100, 5):
         catalog.forget(f"/a/{number % 3}/{number}.png")
@@ -39,7 +39,8 @@ def test_pages_go_through_all_assets_in_the_order_of_their_digests(
 ) -> None:
     monkeypatch.setattr(selection, "_TRIED", tried)
     assets = filled.assets(filled.asset_ids(filters)).values()
-    expected = sorted((asset for asset in assets), key=lambda asset: asset.sha256)
+    expected = sorted(assets, key=lambda asset: asset.sha256)
+    assert 0 < len(expected) < 80 or (filters, len(expected)) == (Filters(), 80), "a filter leaves out some, not all"
     assert [asset.id for asset in expected] != sorted(asset.id for asset in expected) or len(expected) < 3
     for size in (1, 3, 20, 1_000):
         found, after = [], ""
