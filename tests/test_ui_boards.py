@@ -82,14 +82,20 @@ def page(chromium: Any, address: str) -> Iterator[Any]:
     context.close()
 
 
+@pytest.fixture(autouse=True)
+def no_boards_stay(library: Library) -> Iterator[None]:
+    """Whatever a test does, and however it ends, the next one finds no boards."""
+    yield
+    for left in library.boards.all():
+        library.boards.delete(left.id)
+
+
 @pytest.fixture
-def board(library: Library, ids: dict[str, int]) -> Iterator[Board]:
+def board(library: Library, ids: dict[str, int]) -> Board:
     """A board of four pictures: ink-disc, ink-bars, riso-disc, and the one whose file is gone."""
     made = library.boards.create("Ink", "For Anna")
     library.boards.add(made.id, [ids[name] for name in ("ink-disc", "ink-bars", "riso-disc", "gone")])
-    yield library.boards.get(made.id)
-    for left in library.boards.all():
-        library.boards.delete(left.id)
+    return library.boards.get(made.id)
 
 
 def open_board(page: Any, board: Board) -> None:
@@ -127,9 +133,10 @@ def test_without_boards_the_page_explains_them(page: Any, library: Library) -> N
     (made,) = library.boards.all()
     assert page.get_by_label("Name of the board").input_value() == made.name == HOSTILE
     assert page.url.endswith(f"/boards?board={made.id}")
-    page.get_by_role("button", name="Look for pictures").click()
+    # The list, which says so too, stays for as long as the page is being drawn.
+    shown = page.get_by_role("region", name="Board", exact=True)
+    shown.get_by_role("button", name="Look for pictures").click()
     page.locator(".tile").first.wait_for()
-    library.boards.delete(made.id)
 
 
 @pytest.mark.journey("08 from a search to a board")
