@@ -54,6 +54,7 @@ class Making:
         self._lock = threading.Lock()
         self._work = Work()
         self._process: subprocess.Popen[bytes] | None = None
+        self._given = self._taken_back = False  # to the process, which takes seconds to start; by its visit
         atexit.register(self.close)
 
     @property
@@ -67,13 +68,18 @@ class Making:
             if self._work.running:
                 return False
             self._work = Work(owner, running=True, doing="getting ready")
+            self._given = self._taken_back = False
         threading.Thread(target=self._run, args=(owner, task), name="transfer", daemon=True).start()
         return True
 
     def cancel(self, owner: str) -> None:
         """Ends this visit's order soon; nothing of it is kept."""
-        process = self._process
-        if self._work.owner == owner and process is not None:
+        with self._lock:
+            if self._work.owner != owner:
+                return
+            self._taken_back = True
+            process = self._process if self._given else None  # else it is told right after the order
+        if process is not None:
             with suppress(OSError):  # it has ended by itself
                 send(CANCEL, cast("BinaryIO", process.stdin))
 
@@ -103,6 +109,11 @@ class Making:
         try:
             process = self._started()
             send(task, cast("BinaryIO", process.stdin))
+            with self._lock:
+                self._given = True
+                taken_back = self._taken_back
+            if taken_back:
+                send(CANCEL, cast("BinaryIO", process.stdin))
             while not isinstance(message := receive(cast("BinaryIO", process.stdout)), Ended):
                 self._show(message)
         except (EOFError, OSError, ValueError, pickle.UnpicklingError):

@@ -68,6 +68,9 @@ def _command(folder: Path, host: str, port: int) -> list[str]:
         # A message of the browser may carry a picture, a third larger in base64.
         "server.maxMessageSize": 2 * MAX_UPLOAD_MB,
         "browser.gatherUsageStats": False,
+        # One run of the script after the other. A new one beside one that has not ended yet loses what was asked of the
+        # page, and its fragments: the one that ends later throws away what it does not know.
+        "runner.fastReruns": False,
         "client.toolbarMode": "minimal",
         "client.showErrorDetails": "none",
         "theme.base": str(_HERE / "assets" / "theme.toml"),
