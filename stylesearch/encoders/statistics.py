@@ -19,6 +19,8 @@ from stylesearch.encoders.places import EVERYWHERE, Places
 SCALES = 5
 """Octaves of the pyramid; the first has the cheap statistics alone, because it costs as much as all others."""
 
+_CORNER = 0.008856  # CIELAB: where a cube root begins
+
 _SMOOTH, _SLOPE, _BEND = (1.0, 2.0, 1.0), (-1.0, 0.0, 1.0), (1.0, -2.0, 1.0)
 
 
@@ -60,8 +62,9 @@ class Lab(nn.Module):
         # The sRGB curve as a cubic (error under 0.004): `pow` would take a fifth of the whole time.
         linear = images * (images * (images * 0.305306011 + 0.682171111) + 0.012522878)
         xyz = conv2d(linear, self.to_xyz)
-        f = torch.where(xyz > 0.008856, torch.exp(torch.log(xyz.clamp_min(1e-6)) / 3), 7.787 * xyz + 16 / 116)
-        x, y, z = f.unbind(1)
+        # A cube root above the corner and its tangent below, as a sum: choosing by a mask takes several times as long.
+        root = xyz.clamp_min(_CORNER).log_().div_(3).exp_()
+        x, y, z = root.add_(xyz.clamp_max_(_CORNER).sub_(_CORNER), alpha=7.787).unbind(1)
         return torch.stack([1.16 * y - 0.16, 5 * (x - y), 2 * (y - z)], 1)
 
 
@@ -118,18 +121,31 @@ def halved(maps: Tensor) -> Tensor:
 
 def _soft_histogram(values: Tensor, low: float, high: float, bins: int) -> Tensor:
     """Square roots of the shares of (N, P) values around `bins` even centres, linearly split between neighbours."""
-    position = ((values - low) * ((bins - 1) / (high - low))).clamp(0, bins - 1 - 1e-4)
-    index = position.long()
-    upper = position - index
+    position = (values - low).mul_((bins - 1) / (high - low)).clamp_(0, bins - 1 - 1e-4)
+    lower = position.floor()
+    index, upper = _bins(lower), position.sub_(lower)
     counts = values.new_zeros(len(values), bins)
     counts.scatter_add_(1, index, 1 - upper).scatter_add_(1, index + 1, upper)
     return (counts / values.shape[1]).sqrt()
 
 
+def _bins(values: Tensor) -> Tensor:
+    """Float values, cut to whole ones, as int64; by way of int32 this is three times as fast here."""
+    return values.int().long()
+
+
 def share(index: Tensor, weight: Tensor, bins: int) -> Tensor:
     """Square roots of the weights' shares per bin: index int64 (N, P), weight (N, P)."""
-    counts = weight.new_zeros(len(index), bins).scatter_add_(1, index, weight)
-    return (counts / (counts.sum(1, keepdim=True) + 1e-4 * weight.shape[1])).sqrt()
+    return root_shares(_counts(index, weight, bins), weight.shape[1])
+
+
+def _counts(index: Tensor, weight: Tensor, bins: int) -> Tensor:
+    return weight.new_zeros(len(index), bins).scatter_add_(1, index, weight)
+
+
+def root_shares(counts: Tensor, places: int) -> Tensor:
+    """Square roots of the shares of counts (N, bins) of so many places; all near 0 where little was counted."""
+    return (counts / (counts.sum(1, keepdim=True) + 1e-4 * places)).sqrt()
 
 
 def _colour(lab: Tensor) -> list[Tensor]:
@@ -137,9 +153,9 @@ def _colour(lab: Tensor) -> list[Tensor]:
     lightness, a, b = values.unbind(1)
     chroma = (a * a + b * b).sqrt()
     levels, side = 5, 7
-    signed = [((axis.sign() * axis.abs().sqrt() + 1) * (side / 2)).long().clamp(0, side - 1) for axis in (a, b)]
-    joint = ((lightness * levels).long().clamp(0, levels - 1) * side + signed[0]) * side + signed[1]
-    hue = ((torch.atan2(b, a) / (2 * math.pi) + 0.5) * 16).long().clamp(0, 15)
+    signed = [((axis.sign() * axis.abs().sqrt() + 1) * (side / 2)).floor().clamp(0, side - 1) for axis in (a, b)]
+    joint = _bins(((lightness * levels).floor().clamp(0, levels - 1) * side + signed[0]) * side + signed[1])
+    hue = _bins(((torch.atan2(b, a) / (2 * math.pi) + 0.5) * 16).clamp(0, 15))
     return [
         share(joint, torch.ones_like(a), levels * side * side),
         _soft_histogram(lightness, 0, 1, 17),
@@ -194,37 +210,53 @@ def _edges(responses: Tensor) -> list[Tensor]:
     """How steep lightness, colour and curvature are, and which way edges run."""
     x, y = responses[:, 0].flatten(1), responses[:, 1].flatten(1)
     slope = (x * x + y * y + 1e-10).sqrt()
-    colour = (responses[:, [8, 9, 11, 12]].pow(2).sum(1).flatten(1) + 1e-10).sqrt()
+    slopes = (responses[:, channel].flatten(1) for channel in (8, 9, 11, 12))
+    colour = (torch.stack([each * each for each in slopes]).sum(0) + 1e-10).sqrt()
     curve = responses[:, 7].abs().flatten(1)
-    angle = ((torch.atan2(y, x) / math.pi + 1) * 12).long().remainder(12)
-    steps = [_soft_histogram((v + 1e-3).log(), math.log(1.5e-3), math.log(0.5), 12) for v in (slope, colour, curve)]
-    return [*steps, share(angle, slope, 12)]
+    angle = _bins((torch.atan2(y, x) / math.pi + 1) * 12)
+    steep = (torch.stack([slope, colour, curve], 1).flatten(0, 1) + 1e-3).log_()
+    steps = _soft_histogram(steep, math.log(1.5e-3), math.log(0.5), 12).view(len(x), -1)
+    # Twelve bins to half a turn, over a whole one and its very end; both halves are one direction.
+    turns = _counts(angle, slope, 36).view(len(x), 3, 12).sum(1)
+    return [steps, root_shares(turns, slope.shape[1])]
 
 
 _NEIGHBOURS = ((-1, -1), (-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1), (0, -1))
-_UNIFORM = torch.tensor(
-    [
-        code.bit_count() if sum((code >> i ^ code >> ((i + 1) % 8)) & 1 for i in range(8)) <= 2 else 9
-        for code in range(256)
-    ]
-)
+_UNIFORM = torch.nn.functional.one_hot(
+    torch.tensor(
+        [
+            code.bit_count() if sum((code >> i ^ code >> ((i + 1) % 8)) & 1 for i in range(8)) <= 2 else 9
+            for code in range(256)
+        ]
+    )
+).float()
 
 
 def _binary_patterns(lightness: Tensor, stride: int, places: Places) -> list[Tensor]:
     """Shares of rotation-invariant uniform local binary patterns, of clearly brighter and clearly darker neighbours."""
-    side = lightness.shape[-1]
+    side = -(-lightness.shape[-1] // stride)
     framed = pad(lightness[:, None], (1, 1, 1, 1), mode="replicate")[:, 0]
-    centres = lightness[:, ::stride, ::stride]
-    above, below = centres + 0.01, centres - 0.01
-    brighter = torch.zeros_like(centres, dtype=torch.uint8)
-    darker = torch.zeros_like(brighter)
-    for bit, (down, across) in enumerate(_NEIGHBOURS):
-        shifted = framed[:, 1 + down : 1 + down + side : stride, 1 + across : 1 + across + side : stride]
-        brighter.add_((shifted > above).view(torch.uint8), alpha=1 << bit)
-        darker.add_((shifted < below).view(torch.uint8), alpha=1 << bit)
-    table = _UNIFORM.to(lightness.device)
-    found = [table[places(codes[:, None]).flatten(1).long()] for codes in (brighter, darker)]
-    return [share(uniform, torch.ones_like(uniform, dtype=lightness.dtype), 10) for uniform in found]
+    # Pixels that are `stride` apart, side by side; and all in float32, as a comparison is several times faster here
+    # where what it writes is as wide as what it reads.
+    lattices = [
+        [framed[:, row::stride, column::stride].contiguous() for column in range(stride)] for row in range(stride)
+    ]
+
+    def shifted(down: int, across: int) -> Tensor:
+        lattice = lattices[(1 + down) % stride][(1 + across) % stride]
+        row, column = (1 + down) // stride, (1 + across) // stride
+        return lattice[:, row : row + side, column : column + side]
+
+    above, below = shifted(0, 0) + 0.01, shifted(0, 0) - 0.01
+    brighter, darker, found = torch.zeros_like(above), torch.zeros_like(above), torch.empty_like(above)
+    for bit, neighbour in enumerate(_NEIGHBOURS):
+        brighter.add_(torch.gt(shifted(*neighbour), above, out=found), alpha=1 << bit)
+        darker.add_(torch.lt(shifted(*neighbour), below, out=found), alpha=1 << bit)
+    uniform, each = _UNIFORM.to(lightness.device), torch.ones_like(places(found[:, None]).flatten(1))
+    return [
+        root_shares(_counts(_bins(places(codes[:, None]).flatten(1)), each, 256) @ uniform, each.shape[1])
+        for codes in (brighter, darker)
+    ]
 
 
 def _grown(maps: Tensor, most: Callable[[Tensor, Tensor], Tensor] = torch.maximum) -> Tensor:
@@ -271,7 +303,7 @@ def _structure(lab: Tensor, responses: Tensor, places: Places) -> list[Tensor]:
     scalars = [
         spread.flatten(1).mean(1) / (energy.mean(1) + 1e-5),
         (corner.flatten(1).mean(1) + 1e-8) ** 0.25,
-        (energy.std(1) / (energy.mean(1) + 1e-4)).log1p(),
+        (_deviation(energy) / (energy.mean(1) + 1e-4)).log1p(),
     ]
     local = _blurred(lab)
     contrast = (_blurred(lab * lab) - local * local).clamp_min(0).add(1e-8).sqrt()
@@ -283,14 +315,19 @@ def _structure(lab: Tensor, responses: Tensor, places: Places) -> list[Tensor]:
     ]
 
 
+def _deviation(values: Tensor) -> Tensor:
+    """Standard deviation along the last axis, several times as fast here as `std`."""
+    centred = values - values.mean(-1, keepdim=True)
+    return ((centred * centred).sum(-1) / (values.shape[-1] - 1)).sqrt()
+
+
 def _layout(lab: Tensor) -> list[Tensor]:
     """Lightness and colour by zone (corners, sides, middle), and how plain the border is."""
     grid = torch.nn.functional.adaptive_avg_pool2d(lab, 4)
     grid = (grid + grid.flip(3)) / 2  # a mirrored picture has the same style
     side = lab.shape[-1]
     edge = max(side // 10, 1)
-    border = torch.ones(side, side, dtype=torch.bool, device=lab.device)
-    border[edge:-edge, edge:-edge] = False
-    frame, inside = lab[:, :, border], lab[:, :, ~border]
-    deviation = frame.std(2)
+    strips = (lab[..., :edge, :], lab[..., -edge:, :], lab[..., edge:-edge, :edge], lab[..., edge:-edge, -edge:])
+    frame, inside = torch.cat([strip.flatten(2) for strip in strips], 2), lab[..., edge:-edge, edge:-edge].flatten(2)
+    deviation = _deviation(frame)
     return [grid[..., :2].flatten(1), frame.mean(2) - inside.mean(2), (deviation + 1e-3).log()]
