@@ -16,6 +16,7 @@ from stylesearch.encoders import load_encoder
 from stylesearch.encoders.compact import WEIGHTS, CompactEncoder
 from stylesearch.encoders.compact_network import Compact, CompactConfig, TextTower, tokens
 from stylesearch.encoders.fisher import Mixture
+from stylesearch.encoders.packaged import packaged
 from stylesearch.encoders.patch_words import PatchWords
 from stylesearch.errors import EncoderError, UsageError
 
@@ -96,6 +97,10 @@ def test_bfloat16_is_another_fingerprint_and_nearly_the_same_vector(weights: Pat
 
 def test_without_a_tag_it_is_the_newest(weights: Path) -> None:
     assert CompactEncoder("compact", "float32", weights).name == "compact:tiny"
+    for tag in ("v2", "v10", "v9"):
+        (weights / f"compact-{tag}").mkdir()
+    assert packaged("encoder", "compact", weights).name == "compact-v10", "and not v9"
+    assert packaged("encoder", "compact:v2", weights).name == "compact-v2"
 
 
 def test_texts_of_unknown_words_have_vectors_too(weights: Path) -> None:
@@ -140,7 +145,7 @@ def test_an_unknown_tag_lists_what_there_is(weights: Path, tmp_path: Path) -> No
     with pytest.raises(EncoderError, match="There is: compact:tiny"):
         CompactEncoder("compact:other", None, weights)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(EncoderError, match="no weights"):
+    with pytest.raises(EncoderError, match="no encoder weights"):
         CompactEncoder("compact", None, tmp_path / "empty")
 
 

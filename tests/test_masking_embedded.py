@@ -77,7 +77,7 @@ def test_manifest_that_cannot_be_used(weights: Path, change: dict[str, int] | No
 def test_unknown_tag_names_those_that_are_there(weights: Path, tmp_path: Path) -> None:
     with pytest.raises(EncoderError, match=r"There is: masker:try\."):
         EmbeddedMasker("masker:v9", weights=weights)
-    with pytest.raises(EncoderError, match="no weights of a masker"):
+    with pytest.raises(EncoderError, match="no masker weights"):
         EmbeddedMasker("masker", weights=tmp_path / "masker-try")
 
 

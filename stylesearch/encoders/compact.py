@@ -5,21 +5,19 @@ It reads one folder, `weights/compact-<tag>/`: a manifest and the safetensors fi
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from stylesearch.encoders.base import Encoder
 from stylesearch.encoders.compact_network import Compact, CompactConfig, TextTower
 from stylesearch.encoders.compute import device_and_dtype, in_chunks, weights_digest
 from stylesearch.encoders.fill import fill_in, is_kept
+from stylesearch.encoders.packaged import packaged, read_manifest, read_tensors
 from stylesearch.encoders.places import Places
 from stylesearch.encoders.trunk import ConvNorm
 from stylesearch.errors import EncoderError
@@ -43,9 +41,9 @@ class CompactEncoder(Encoder):
     """
 
     def __init__(self, name: str, dtype: str | None = None, weights: Path = WEIGHTS) -> None:
-        self.folder = folder = _folder(name, weights)
-        manifest = _read_manifest(folder)
-        state = _read_tensors(folder, manifest["files"])
+        self.folder = folder = packaged("encoder", name, weights)
+        manifest = read_manifest(folder, FORMAT)
+        state = read_tensors(folder, manifest["files"])
         self.config = config = _read_config(manifest["network"], folder)
         tower, texts = Compact(config), TextTower(config)
         _fill(tower, "image.", state, folder)
@@ -87,16 +85,6 @@ class CompactEncoder(Encoder):
             return self._unit(self._texts(list(texts)).cpu().numpy())
 
 
-def _folder(name: str, weights: Path) -> Path:
-    tags = sorted(path.name.removeprefix("compact-") for path in weights.glob("compact-*") if path.is_dir())
-    if not tags:
-        raise EncoderError(f"There are no weights of a compact encoder in '{weights}'. Install the package again.")
-    tag = name.partition(":")[2] or tags[-1]
-    if tag not in tags:
-        raise EncoderError(f"There is no encoder '{name}'. There is: {', '.join(f'compact:{tag}' for tag in tags)}.")
-    return weights / f"compact-{tag}"
-
-
 def _read_config(network: dict[str, Any], folder: Path) -> CompactConfig:
     try:
         return CompactConfig.from_json(network)
@@ -104,36 +92,6 @@ def _read_config(network: dict[str, Any], folder: Path) -> CompactConfig:
         raise EncoderError(
             f"The network in the manifest of '{folder}' is none: {exc}. Export the weights again."
         ) from exc
-
-
-def _read_manifest(folder: Path) -> dict[str, Any]:
-    path = folder / "manifest.json"
-    try:
-        manifest: dict[str, Any] = json.loads(path.read_bytes())
-    except (OSError, ValueError) as exc:
-        raise EncoderError(f"The manifest '{path}' cannot be read: {exc}. Install the package again.") from exc
-    if manifest.get("format") != FORMAT:
-        raise EncoderError(
-            f"'{path}' is of format {manifest.get('format')!r}, this version reads {FORMAT}. Export the weights "
-            "again, or update stylesearch."
-        )
-    return manifest
-
-
-def _read_tensors(folder: Path, files: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
-    state: dict[str, torch.Tensor] = {}
-    for entry in files:
-        path = folder / entry["name"]
-        try:
-            data = path.read_bytes()
-        except OSError as exc:
-            raise EncoderError(f"The weights '{path}' cannot be read: {exc}. Install the package again.") from exc
-        if hashlib.sha256(data).hexdigest() != entry["sha256"]:
-            raise EncoderError(
-                f"The weights '{path}' are damaged: their SHA-256 is not the manifest's. Install the package again."
-            )
-        state |= load(data)
-    return state
 
 
 def _fill(module: torch.nn.Module, prefix: str, state: dict[str, torch.Tensor], folder: Path) -> None:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load
 from torch.nn.functional import interpolate
 
 from stylesearch.encoders.compute import device_and_dtype, weights_digest
+from stylesearch.encoders.packaged import packaged, read_manifest, read_tensors
 from stylesearch.errors import EncoderError
 from stylesearch.images import Preprocess
 from stylesearch.masking.base import USABLE_RULE, Masker, Masks
@@ -36,18 +33,15 @@ class EmbeddedMasker(Masker):
     """
 
     def __init__(self, name: str = "masker", dtype: str | None = None, weights: Path = WEIGHTS) -> None:
-        folder = _folder(name, weights)
-        manifest = _manifest(folder)
+        folder = packaged("masker", name, weights)
+        manifest = read_manifest(folder, FORMAT)
         config = MaskConfig.from_json(manifest["network"])
         network = MaskNet(config)
-        path = folder / manifest["file"]["name"]
+        state = read_tensors(folder, [manifest["file"]])
         try:
-            data = path.read_bytes()
-            if hashlib.sha256(data).hexdigest() != manifest["file"]["sha256"]:
-                raise EncoderError(f"The weights '{path}' are damaged. Install the package again.")
-            network.load_state_dict({key: value.float() for key, value in load(data).items()})
-        except (OSError, RuntimeError) as exc:
-            raise EncoderError(f"The weights '{path}' cannot be used: {exc}. Install the package again.") from exc
+            network.load_state_dict({key: value.float() for key, value in state.items()})
+        except RuntimeError as exc:
+            raise EncoderError(f"The weights in '{folder}' cannot be used: {exc}. Install the package again.") from exc
         self.name = manifest["name"]
         self.preprocess = Preprocess(config.image_size)
         self._device, self._dtype = device_and_dtype(dtype)
@@ -68,26 +62,3 @@ class EmbeddedMasker(Masker):
                 values.append(whole.sigmoid().cpu())
                 confidence.append(stands_out.sigmoid().cpu())
         return Masks(torch.cat(values).numpy(), torch.cat(confidence).numpy())
-
-
-def _folder(name: str, weights: Path) -> Path:
-    tags = sorted(path.name.removeprefix("masker-") for path in weights.glob("masker-*") if path.is_dir())
-    if not tags:
-        raise EncoderError(f"There are no weights of a masker in '{weights}'. Install the package again.")
-    tag = name.partition(":")[2] or tags[-1]
-    if tag not in tags:
-        raise EncoderError(f"There is no masker '{name}'. There is: {', '.join(f'masker:{tag}' for tag in tags)}.")
-    return weights / f"masker-{tag}"
-
-
-def _manifest(folder: Path) -> dict[str, Any]:
-    path = folder / "manifest.json"
-    try:
-        manifest: dict[str, Any] = json.loads(path.read_bytes())
-    except (OSError, ValueError) as exc:
-        raise EncoderError(f"The manifest '{path}' cannot be read: {exc}. Install the package again.") from exc
-    if manifest.get("format") != FORMAT:
-        raise EncoderError(
-            f"'{path}' is of format {manifest.get('format')!r}, this version reads {FORMAT}. Update stylesearch."
-        )
-    return manifest
