@@ -78,5 +78,6 @@ def _axes(values: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """(count, F) and (count,): values (M, F) to their first principal axes, each of mean 0 and variance 1."""
     variances, axes = torch.linalg.eigh(torch.cov(values.T.double()))
     first = variances.flip(0)[:count, None]
-    scaled = axes.T.flip(0)[:count] * (first + _LEAST_VARIANCE * first[0]).rsqrt()
+    # Where all pictures are plain and alike, nothing varies along any axis.
+    scaled = axes.T.flip(0)[:count] * (first + _LEAST_VARIANCE * first[0]).clamp_min(1e-12).rsqrt()
     return scaled.float(), (scaled @ values.double().mean(0)).float()

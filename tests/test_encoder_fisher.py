@@ -152,6 +152,13 @@ def test_axes_are_uncorrelated_and_the_first_tell_most() -> None:
     assert torch.linalg.norm(mixture.axes[0]) < torch.linalg.norm(mixture.axes[-1]) / 4, "it was wide before"
 
 
+def test_pictures_that_are_plain_and_alike_have_numbers_too() -> None:
+    vectors = FisherVectors([30], 2)
+    fit_gaussians(vectors, [torch.full((200, 30), 0.7)])
+    assert all(buffer.isfinite().all() for buffer in vectors.buffers())
+    assert vectors([torch.full((1, 6, 6, 30), 0.7)]).isfinite().all()
+
+
 def test_mixtures_have_the_mean_and_spread_of_what_they_were_fitted_to(tower: Compact) -> None:
     for part in ("patches", "maps"):
         for mixture in tower.parts[part].levels:  # type: ignore[union-attr]
