@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -92,14 +93,13 @@ def test_one_order_at_a_time_which_its_own_visit_cancels(making: Making, library
 
 def test_what_is_cancelled_before_its_process_has_begun_is_not_made(library: Library) -> None:
     before = library.catalog.counts().assets
-    making = Making(library.folder)
-    assert making.start("me", Task("preview", (Input(1),), {"width": 1024, "height": 1024, "count": 20}))
-    making.cancel("me")
-    until(lambda: not making.work.running)
-    assert making.take("me") == Ended()
-    assert library.catalog.counts().assets == before
-    assert run(making, Task("preview", (Input(1),), SMALL)).made, "the next one is"
-    making.close()
+    with closing(Making(library.folder)) as making:
+        assert making.start("me", Task("preview", (Input(1),), {"width": 1024, "height": 1024, "count": 20}))
+        making.cancel("me")
+        until(lambda: not making.work.running)
+        assert making.take("me") == Ended()
+        assert library.catalog.counts().assets == before
+        assert run(making, Task("preview", (Input(1),), SMALL)).made, "the next one is"
 
 
 def test_a_process_that_is_killed_is_told_of_and_another_one_goes_on(making: Making, library: Library) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -171,3 +172,28 @@ def test_links_that_make_no_sense(page: Any, library: Library) -> None:
     page.goto("/transfer?like=99999,x&made=99999,-1&with=flux:mega@/etc&size=9x9&n=77&strength=nan&seed=-1")
     page.get_by_text("cannot be found here any more").wait_for()
     assert page.locator(".backend").input_value() == "preview"
+
+
+SLOW = """
+import sys, time
+if "streamlit" in sys.orig_argv:
+    from streamlit.navigation.page import StreamlitPage
+    run = StreamlitPage.run
+    def slowly(page):
+        run(page)
+        time.sleep(2)
+    StreamlitPage.run = slowly
+"""
+
+
+def test_progress_ends_where_scripts_are_slow(
+    chromium: Any, library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(SLOW)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    with running_page(library.folder) as url, chromium.new_context(base_url=url) as context:
+        page = context.new_page()
+        page.goto(f"/transfer?like={ids(library)['ink/disc']}&size=256x256")
+        # Pressed as soon as it is there, and so while the script that drew it still runs.
+        page.get_by_role("button", name="Make a picture").click()
+        page.locator(".result").wait_for(timeout=60_000)

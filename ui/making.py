@@ -54,7 +54,8 @@ class Making:
         self._lock = threading.Lock()
         self._work = Work()
         self._process: subprocess.Popen[bytes] | None = None
-        self._given = self._taken_back = False  # to the process, which takes seconds to start; by its visit
+        self._given = False  # whether the process has the order: it takes seconds to start
+        self._taken_back = False  # whether the order was cancelled
         atexit.register(self.close)
 
     @property

@@ -134,7 +134,7 @@ def _bins(values: Tensor) -> Tensor:
     return values.int().long()
 
 
-def share(index: Tensor, weight: Tensor, bins: int) -> Tensor:
+def _share(index: Tensor, weight: Tensor, bins: int) -> Tensor:
     """Square roots of the weights' shares per bin: index int64 (N, P), weight (N, P)."""
     return root_shares(_counts(index, weight, bins), weight.shape[1])
 
@@ -157,10 +157,10 @@ def _colour(lab: Tensor) -> list[Tensor]:
     joint = _bins(((lightness * levels).floor().clamp(0, levels - 1) * side + signed[0]) * side + signed[1])
     hue = _bins(((torch.atan2(b, a) / (2 * math.pi) + 0.5) * 16).clamp(0, 15))
     return [
-        share(joint, torch.ones_like(a), levels * side * side),
+        _share(joint, torch.ones_like(a), levels * side * side),
         _soft_histogram(lightness, 0, 1, 17),
         _soft_histogram(chroma.sqrt(), 0, 1, 10),
-        share(hue, chroma, 16),
+        _share(hue, chroma, 16),
     ]
 
 
