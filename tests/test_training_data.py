@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
+from pictures import assert_same_picture
 from PIL import Image
 
 from encoder_training.data import (
@@ -123,4 +124,4 @@ def test_rendered_styles_share_their_contents(with_photos: bool) -> None:
     assert drawn.pixels.shape == (6, 48, 48, 3)
     assert len(set(drawn.keys)) == 3 and len(set(drawn.prompts)) == 3
     again = source.draw(np.random.default_rng(3), styles=3, images=2, size=48)
-    assert torch.equal(drawn.pixels, again.pixels)
+    assert_same_picture(drawn.pixels.numpy(), again.pixels.numpy())

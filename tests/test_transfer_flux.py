@@ -17,6 +17,7 @@ import pytest
 import tiny_flux
 import torch
 from diffusers import FluxKontextPipeline
+from pictures import assert_same_picture
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
@@ -89,7 +90,7 @@ def test_each_kind_makes_pictures_that_its_seed_makes_again(kind: str, loaded: L
     assert all(result.picture.mode == "RGB" and result.seconds > 0 for result in both)
     assert [(step.done, step.total) for step in steps] == [(0, 4), (1, 4), (2, 4), (3, 4), (4, 4)]
     again = backend.run(request_for(kind, seed=6))[0]
-    assert same(again.picture, both[1].picture)
+    assert_same_picture(again.picture, both[1].picture)
     assert not same(both[0].picture, both[1].picture)
     assert not same(backend.run(request_for(kind, seed=6, prompt="dogs"))[0].picture, again.picture)
 
@@ -122,7 +123,7 @@ def test_cancelled_between_two_steps_and_ready_for_the_next_request(loaded: Load
     with pytest.raises(TransferCancelled, match="was cancelled after 3 of 4 steps"):
         backend.run(asked, watch, stop)
     assert seen == [0, 1, 2]
-    assert same(backend.run(asked)[0].picture, before.picture)
+    assert_same_picture(backend.run(asked)[0].picture, before.picture)
 
 
 @pytest.mark.parametrize(("kind", "strength"), [("mega", 1.0), ("lora", 0.25)])
@@ -242,7 +243,7 @@ def test_where_weights_wait_changes_no_picture(
         resident = backend.run(asked)[0].picture
         for pipeline in backend._recipe.pipelines:
             place(pipeline, Placement(mode), torch.device("cpu"))
-        assert same(backend.run(asked)[0].picture, resident)
+        assert_same_picture(backend.run(asked)[0].picture, resident)
 
 
 def test_weights_in_float8_take_less_and_draw_nearly_the_same(folder_of: Folders) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from pictures import assert_same_picture
 from studio import draw, draw_studio
 from transferring import MODEL, FakeBackend
 
@@ -191,8 +192,7 @@ def test_a_seed_is_drawn_where_none_is_named(library: Library) -> None:
     first, second = (make(library, reference)[0].lineage for _ in range(2))
     assert first.seed != second.seed
     again = [make(library, reference, seed=first.seed)[0].asset for _ in range(2)]
-    one, other = (np.asarray(library.picture(asset)) for asset in again)
-    assert np.array_equal(one, other)
+    assert_same_picture(*(library.picture(asset) for asset in again))
 
 
 @pytest.mark.parametrize("prompt", ["fail", "wait"])

@@ -11,6 +11,7 @@ import pytest
 import tiny_flux
 import torch
 from diffusers import FluxKontextPipeline, FluxTransformer2DModel
+from pictures import assert_same_picture
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from siglip import published_layout, tiny_siglip
@@ -174,7 +175,7 @@ def test_saved_experts_load_and_give_the_same(flux: nn.Module, network: nn.Modul
     assert loaded.mixing == mixing and loaded.style_dim == STYLE_DIM
     experts.route(styles())
     loaded.route(styles())
-    assert torch.equal(run(again), run(flux))
+    torch.testing.assert_close(run(again), run(flux), rtol=0, atol=1e-5)  # copied weights lie at other addresses
 
 
 def test_published_names_load_and_are_mixed_as_released(network: nn.Module, tmp_path: Path) -> None:
@@ -297,12 +298,12 @@ def test_the_backend_redraws_a_content_by_style(folder: Path) -> None:
             return np.asarray(result.picture, np.int16)
 
         one, other = drawn(1), drawn(2)
-        assert np.array_equal(drawn(1), one)  # a seed gives its picture again
+        assert_same_picture(drawn(1), one)  # a seed gives its picture again
         assert not np.array_equal(one, other)
         # Of two references the heavy one counts: all but alone it gives nearly its own picture.
-        assert np.array_equal(drawn(1, 2, weights=(1e9, 1e-9)), one)
+        assert_same_picture(drawn(1, 2, weights=(1e9, 1e-9)), one)
         assert not np.array_equal(drawn(1, 2), one)
-        assert np.array_equal(drawn(1, strength=0), drawn(2, strength=0))
+        assert_same_picture(drawn(1, strength=0), drawn(2, strength=0))
         models = backend.run(request(1))[0].models
         assert [model.name for model in models] == ["model", "moe.safetensors"]
         assert all(model.sha256 and len(model.sha256) == 64 for model in models)
