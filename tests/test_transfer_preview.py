@@ -7,7 +7,7 @@ import threading
 import numpy as np
 import pytest
 import torch
-from pictures import assert_same_picture
+from pictures import assert_same_picture, difference
 from PIL import Image
 
 from encoder_training.renderers import draw_contents, render, sample_style
