@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
 from pictures import assert_same_picture
+from PIL import Image
 from studio import draw, draw_studio
 from transferring import MODEL, FakeBackend
 
