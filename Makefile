@@ -47,7 +47,7 @@ test: $(INSTALLED)
 
 # Sums come out a last bit apart on another processor. Without AVX and on one thread they differ most from what a
 # machine of today computes, so what holds here and in `make test` holds in between.
-ARITHMETIC := appearance atlas bench_metrics bench_ranking bench_regions calibration compact descriptors encoder_fisher \
+ARITHMETIC := appearance atlas bench_metrics bench_ranking bench_regions calibration compact descriptors encoder_lite \
   encoder_masked encoder_statistics encoder_styleexpert encoder_threads encoder_timm explain losses losses_cached \
   losses_ranks masking_composites masking_embedded masking_fill masking_regions processors regions renderers \
   training_data training_shards training_transfer transfer_flux transfer_flux_lora transfer_flux_tokens transfer_leak \

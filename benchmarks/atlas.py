@@ -42,7 +42,7 @@ _VISITS = 5
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pictures", type=int, default=100_000)
-    parser.add_argument("--encoder", default="compact:v2", help="whose length of vectors is used")
+    parser.add_argument("--encoder", default="compact:v3", help="whose length of vectors is used")
     parser.add_argument("--chromium", type=Path, help="Program to open the page with.")
     arguments = parser.parse_args()
     print(", ".join(machine().values()))

@@ -38,7 +38,7 @@ _INSIDE = 0.1  # a part counts where its middle is at least this share of the wi
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("specs", nargs="+", metavar="SET")
-    parser.add_argument("--encoder", default="compact:v2")
+    parser.add_argument("--encoder", default="compact:v3")
     parser.add_argument("--trials", type=int, default=60)
     parser.add_argument("--seed", type=int, default=0)
     chosen = parser.parse_args()

@@ -75,7 +75,7 @@ def contact_sheet(rows: list[list[Image.Image]], blocks: int = 2) -> Image.Image
 
 
 def main(
-    count: int = 100, size: int = 256, encoder: str = "compact:v2", seed: int = 1, sheet: Path | None = None
+    count: int = 100, size: int = 256, encoder: str = "compact:v3", seed: int = 1, sheet: Path | None = None
 ) -> None:
     """Prints mean cosines, and by how much `preview` beats each of the other sides."""
     judge, backend = load_encoder(encoder), load_backend("preview")

@@ -258,7 +258,7 @@ def _embedded(content: Encoder, pixels: np.ndarray) -> np.ndarray:
 
 def main(
     data: Annotated[Path | None, typer.Argument(help="folder with train/*.parquet")] = None,
-    encoder: str = "compact:v2",
+    encoder: str = "compact:v3",
     masker: Annotated[str | None, typer.Option(help="measured beside the true masks")] = None,
     content: Annotated[str | None, typer.Option(help="encoder of contents for the projection, such as a DINO")] = None,
     styles: int = 60,

@@ -1,7 +1,6 @@
 """Features of whole pictures, computed once and kept: what the linear heads of `compact` are fitted to.
 
-There is one file for each set or shard and each part of the tower, so that the handmade parts can be done while the
-trunk still trains, and an interrupted run goes on where it stopped.
+There is one file for each set or shard and each part of the tower, and an interrupted run goes on where it stopped.
 """
 
 from __future__ import annotations
@@ -73,7 +72,7 @@ def _features(tower: Compact, parts: list[str], pixels: np.ndarray) -> dict[str,
     """uint8 (N, S, S, 3) to float16 (N, F) for each part."""
     device = next(tower.projections.parameters()).device
     found: dict[str, list[torch.Tensor]] = {part: [] for part in parts}
-    with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16):
+    with torch.inference_mode():
         for start in range(0, len(pixels), _BATCH):
             images = torch.from_numpy(pixels[start : start + _BATCH]).to(device).permute(0, 3, 1, 2).float() / 255
             batch = tower.features(images.contiguous(memory_format=torch.channels_last), parts)

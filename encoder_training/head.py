@@ -1,6 +1,7 @@
 """The last layers of `compact`, fitted to features that no longer change: minutes on a CPU.
 
-The linear head is trained by SSCL and the text tower by the SigLIP loss, both over cached features.
+Linear heads begin in closed form and go on by SSCL; the text tower is trained by the SigLIP loss. Both see cached
+features.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import dropout, normalize
 
-from encoder_training.losses import SigLIPLoss, sscl
+from encoder_training.discriminant import Basis, discriminant, principal_axes
+from encoder_training.losses import SigLIPLoss, sscl_against
 from stylesearch.encoders.compact_network import Projection, TextTower
 
 
@@ -41,85 +43,120 @@ class FeatureSet:
     groups: Sequence[str] | None = None
 
 
+def labels_of(names: Sequence[str]) -> np.ndarray:
+    """int64 (N,), from 0 without a gap, equal where names are."""
+    return np.unique(np.array(names), return_inverse=True)[1]
+
+
 class _Draws:
-    """P styles x K rows of one set; of icons and the like over the same few contents."""
+    """Anchors and a gallery of one set: whole styles, so that every anchor has all of its own."""
 
-    def __init__(self, data: FeatureSet) -> None:
-        self._contents = np.array(data.contents)
-        self._distinct = np.unique(self._contents)
-        rows: dict[str, dict[str, list[int]]] = {}
-        groups = data.groups if data.groups is not None else [""] * len(data.styles)
-        for row, (group, style) in enumerate(zip(groups, data.styles, strict=True)):
-            rows.setdefault(group, {}).setdefault(style, []).append(row)
-        self._groups = [[np.array(found) for found in styles.values() if len(found) > 1] for styles in rows.values()]
+    def __init__(self, data: FeatureSet, values: Tensor) -> None:
+        self.values = values
+        self.styles = labels_of(data.styles)
+        self._groups = labels_of(data.groups if data.groups is not None else [""] * len(data.styles))
 
-    def draw(self, random: np.random.Generator, styles: int, images: int) -> tuple[np.ndarray, np.ndarray]:
-        """Rows, and a label for each that is equal for rows of one style."""
-        picked: list[np.ndarray] = []
-        shared = random.choice(self._distinct, min(images + 3, len(self._distinct)), replace=False)
-        for group in random.permutation(len(self._groups)):
-            for style in random.permutation(len(self._groups[group])):
-                rows = self._groups[group][style]
-                common = rows[np.isin(self._contents[rows], shared)]
-                picked.append(random.permutation(common if len(common) > 1 else rows)[:images])
-                if len(picked) == styles:
-                    break
-            if len(picked) == styles:
+    def draw(self, random: np.random.Generator, anchors: int, gallery: int) -> tuple[np.ndarray, np.ndarray]:
+        """Rows of the gallery, and where in it the anchors are; its styles are of as few groups as can be."""
+        rows: list[np.ndarray] = []
+        for group in random.permutation(int(self._groups.max()) + 1):
+            members = np.flatnonzero(self._groups == group)
+            order = random.permutation(int(self.styles.max()) + 1)[self.styles[members]]
+            members = members[np.argsort(order, kind="stable")]
+            rows.append(members[: gallery - sum(map(len, rows))])
+            if sum(map(len, rows)) >= gallery:
                 break
-        return np.concatenate(picked), np.repeat(np.arange(len(picked)), [len(rows) for rows in picked])
-
-
-def standardisation(features: Sequence[np.ndarray]) -> tuple[Tensor, Tensor]:
-    """(offset, scale) that give every feature mean 0 and deviation 1 over several sets, each set counting alike."""
-    means = np.stack([values.mean(0, dtype=np.float64) for values in features])
-    squares = np.stack([np.square(values, dtype=np.float64).mean(0) for values in features])
-    offset = means.mean(0)
-    deviation = np.sqrt(np.maximum(squares.mean(0) - offset**2, 0)) + 1e-4
-    return torch.from_numpy(offset).float(), torch.from_numpy(1 / deviation).float()
+        found = np.concatenate(rows)
+        return found, random.permutation(len(found))[:anchors]
 
 
 def fit_projection(
     projection: Projection,
     part: str,
     sets: Sequence[FeatureSet],
-    steps: int = 1000,
-    styles_per_batch: int = 64,
-    images_per_style: int = 4,
-    learning_rate: float = 5e-4,
+    steps: int = 600,
+    axes: int = 1024,
+    anchors: int = 192,
+    gallery: int = 3072,
+    learning_rate: float = 0.02,
     drop: float = 0.3,
     temperature: float = 0.07,
     seed: int = 0,
 ) -> float:
-    """Trains the projection of one part; every batch is of one set, so its negatives are hard.
+    """Fits the projection of one part: a discriminant in closed form, then SSCL from there.
+
+    Every step is of one set, so its negatives are hard; anchors are compared with thousands of its pictures at once.
+
+    Args:
+        projection: changed in place.
+        part: whose features it takes.
+        sets: rendered ones (those with groups) take part in SSCL alone: the scatter within their styles is not that of
+            real ones.
+        axes: principal axes that it is fitted along.
+        steps, anchors, gallery, learning_rate, drop, temperature, seed: of SSCL; the rate is relative to the mean
+            magnitude of the closed form, the drop is the share of the axes that is left out at each step.
 
     Returns:
         the mean loss of the last tenth of the steps.
     """
     torch.manual_seed(seed)
     random = np.random.default_rng(seed)
-    projection.offset, projection.scale = standardisation([data.features[part] for data in sets])
-    projection.linear.reset_parameters()
-    draws = [_Draws(data) for data in sets]
     share = np.array([data.weight for data in sets]) / sum(data.weight for data in sets)
-    optimiser = torch.optim.AdamW(projection.parameters(), lr=learning_rate, weight_decay=0.01, betas=(0.9, 0.98))
+    basis = principal_axes([data.features[part] for data in sets], share.tolist(), axes, seed)
+    draws = [_Draws(data, basis(data.features[part])) for data in sets]
+    start = closed_form([draw.values for draw in draws], sets, projection.linear.out_features)
+    matrix = nn.Parameter(start / start.abs().mean())
+    optimiser = torch.optim.AdamW([matrix], lr=learning_rate, weight_decay=0, betas=(0.9, 0.98))
     losses = []
     for step in range(steps):
-        optimiser.param_groups[0]["lr"] = learning_rate * _schedule(step, steps)
-        chosen = int(random.choice(len(sets), p=share))
-        rows, labels = draws[chosen].draw(random, styles_per_batch, images_per_style)
-        features = torch.from_numpy(sets[chosen].features[part][rows]).float()
-        with torch.autocast("cpu", torch.bfloat16):
-            projected = projection.linear(dropout(projection.standardised(features), drop))
-        loss = sscl(normalize(projected.float(), dim=1), torch.from_numpy(labels), temperature)
+        optimiser.param_groups[0]["lr"] = learning_rate * _schedule(step, steps, 30)
+        each = draws[int(random.choice(len(sets), p=share))]
+        rows, places = each.draw(random, anchors, gallery)
+        embedded = normalize(dropout(each.values[rows], drop) @ matrix, dim=1)
+        labels, asking = torch.from_numpy(each.styles[rows]), torch.from_numpy(places)
+        own = asking[:, None] == torch.arange(len(rows))
+        loss = sscl_against(embedded[asking], labels[asking], embedded, labels, own, temperature)
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         losses.append(loss.item())
-    projection.requires_grad_(False)
+    _fold(projection, basis, matrix.detach())
     return float(np.mean(losses[-max(steps // 10, 1) :]))
 
 
-def _schedule(step: int, steps: int, warmup: int = 50) -> float:
+def closed_form(values: Sequence[Tensor], sets: Sequence[FeatureSet], dim: int) -> Tensor:
+    """The discriminant of the styles of several sets, of real ones where there are some.
+
+    Args:
+        values: float32 (N, A) for each set, its pictures along some axes.
+        sets: their labels and weights.
+        dim: columns that are wanted.
+
+    Returns:
+        float32 (A, dim).
+    """
+    real = [place for place, data in enumerate(sets) if data.groups is None] or list(range(len(sets)))
+    labels, weights, first = [], [], 0
+    for place in real:
+        own = labels_of(sets[place].styles)
+        labels.append(torch.from_numpy(own) + first)
+        weights.append(torch.full((len(own),), sets[place].weight / len(own)))
+        first += int(own.max()) + 1
+    return discriminant(torch.cat([values[place] for place in real]), torch.cat(labels), torch.cat(weights), dim)
+
+
+def _fold(projection: Projection, basis: Basis, matrix: Tensor) -> None:
+    """Axes and matrix become one layer, of the size of its weights that float16 holds best."""
+    weight = basis.axes @ matrix
+    weight /= weight.square().mean().sqrt() * 10
+    projection.offset, projection.scale = basis.offset, basis.scale
+    with torch.no_grad():
+        projection.linear.weight.copy_(weight.T)
+        projection.linear.bias.copy_(-basis.centre @ weight)
+    projection.requires_grad_(False)
+
+
+def _schedule(step: int, steps: int, warmup: int) -> float:
     return min(1.0, (step + 1) / warmup) * (1 + math.cos(math.pi * step / steps)) / 2
 
 
@@ -151,7 +188,7 @@ def fit_text_tower(
     losses = []
     for step in range(steps):
         for group in optimiser.param_groups:
-            group["lr"] = learning_rate * _schedule(step, steps)
+            group["lr"] = learning_rate * _schedule(step, steps, 50)
         images, texts = [], []
         for chosen in random.choice(len(sets), styles_per_batch, p=share):
             found = rows[chosen][random.integers(len(rows[chosen]))]

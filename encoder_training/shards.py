@@ -10,8 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from encoder_training.data import Drawn, RenderedSource, crop
-from stylesearch.errors import UsageError
+from encoder_training.data import RenderedSource
 
 STYLES, IMAGES = 32, 4
 """Styles of a shard, each over the same contents."""
@@ -62,38 +61,3 @@ def read_shards(folder: Path) -> Iterator[tuple[np.ndarray, list[str], list[str]
         with np.load(path, allow_pickle=False) as file:
             styles, contents, prompts = (file[key].tolist() for key in ("styles", "contents", "prompts"))
             yield file["images"], styles, contents, prompts
-
-
-class ShardSource:
-    """Draws crops of the rendered pictures in a folder; the styles of one draw share their contents.
-
-    All shards are held in memory: 14 MB each at 192 pixels.
-
-    Raises:
-        UsageError: there are no shards.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self.name = "rendered"
-        self._shards = list(read_shards(folder))
-        if not self._shards:
-            raise UsageError(f"There are no rendered pictures in '{folder}'. Draw some with draw_shards first.")
-
-    def draw(self, random: np.random.Generator, styles: int, images: int, size: int) -> Drawn:
-        """See `Source.draw`; the styles come from as few shards as can be."""
-        crops: list[torch.Tensor] = []
-        keys: list[str] = []
-        prompts: list[str] = []
-        for shard in random.permutation(len(self._shards)):
-            pixels, labels, _, texts = self._shards[shard]
-            by_style = np.array(labels)
-            distinct = np.unique(by_style)
-            wanted = styles - len(keys) // images
-            for style in random.permutation(distinct)[:wanted]:
-                rows = np.resize(random.permutation(np.flatnonzero(by_style == style)), images)
-                crops += [crop(random, pixels[row], size) for row in rows]
-                keys += [labels[row] for row in rows]
-                prompts += [texts[row] for row in rows]
-            if len(keys) >= styles * images:
-                break
-        return Drawn(torch.stack(crops), keys, prompts)

@@ -1,6 +1,6 @@
 """Encoding speed of a compact encoder on this machine, against the plain forward of the same network.
 
-python -m encoder_training.speed --encoder compact:v2 --threads 2
+python -m encoder_training.speed --encoder compact:v3 --threads 2
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 # Threads of torch and FAISS that wait for one another would spin, and hold the very cores on which the decoders, or
 # other programs, keep the last of them waiting. They spin for some 50 microseconds, as long as a step of a network
-# takes, and then sleep: `compact:v2` encodes as fast as with threads that only spin, where those that only sleep
+# takes, and then sleep: `compact:v3` encodes as fast as with threads that only spin, where those that only sleep
 # take twice as long. Their runtime (GNU's) reads this once, when it is loaded.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("GOMP_SPINCOUNT", "30000")

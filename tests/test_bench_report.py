@@ -27,7 +27,7 @@ from benchmarks.retrieval.tasks import PROTOCOLS as ALL_PROTOCOLS
 from stylesearch.errors import UsageError
 
 HOSTILE = "<script>document.title='owned'<|script> & $x_1$ #100%"  # as close to a closing tag as a file name can be
-ENCODERS = ("descriptors:lab-gradient", "compact:v2")
+ENCODERS = ("descriptors:lab-gradient", "compact:v3")
 
 
 @pytest.fixture(scope="module")
@@ -104,10 +104,10 @@ def test_page_without_pictures_holds_none(made: tuple[Run, Path]) -> None:
 def test_csv_has_a_line_for_each_score(made: tuple[Run, Path]) -> None:
     rows = list(csv.DictReader(io.StringIO(to_csv(made[0].result))))
     assert tuple(rows[0]) == COLUMNS
-    plain = [row for row in rows if row["csls"] == "0" and row["encoder"] == "compact:v2"]
+    plain = [row for row in rows if row["csls"] == "0" and row["encoder"] == "compact:v3"]
     one = next(row for row in plain if (row["protocol"], row["metric"], row["k"]) == ("leave_one_out", "recall", "10"))
     score = next(
-        each for each in made[0].result.evaluations if (each.encoder, each.protocol) == ("compact:v2", one["protocol"])
+        each for each in made[0].result.evaluations if (each.encoder, each.protocol) == ("compact:v3", one["protocol"])
     ).score("recall", 10)
     assert score and float(one["value"]) == pytest.approx(score.value, abs=1e-6)
     assert (one["set"], one["n"]) == ("drawn", "16") and float(one["low"]) <= float(one["value"])

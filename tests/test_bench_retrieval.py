@@ -31,7 +31,7 @@ from stylesearch.encoders import load_encoder
 from stylesearch.encoders.descriptors import LabGradientEncoder
 from stylesearch.errors import EncoderError, UsageError
 
-ENCODERS = ("descriptors:lab-gradient", "compact:v2")
+ENCODERS = ("descriptors:lab-gradient", "compact:v3")
 
 
 def draw_set(folder: Path, seeds: int = 2) -> Path:

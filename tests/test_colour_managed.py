@@ -125,7 +125,7 @@ def files() -> dict[str, bytes]:
 
 
 def test_every_version_embeds_alike(files: dict[str, bytes]) -> None:
-    encoder = load_encoder("compact:v2")
+    encoder = load_encoder("compact:v3")
     pixels = np.stack([load_pixels(data, encoder.preprocess).pixels for data in files.values()])
     vectors = encoder.embed_pixels(pixels)
     cosines = vectors @ vectors.T

@@ -15,23 +15,15 @@ from encoder_training.renderers import draw_contents, render, sample_style
 from stylesearch.encoders import load_encoder
 from stylesearch.encoders.compact import WEIGHTS, CompactEncoder
 from stylesearch.encoders.compact_network import Compact, CompactConfig, TextTower, tokens
-from stylesearch.encoders.fisher import Mixture
+from stylesearch.encoders.lite import Conv
 from stylesearch.encoders.packaged import packaged
-from stylesearch.encoders.patch_words import PatchWords
 from stylesearch.errors import EncoderError, UsageError
 
 TINY = CompactConfig(
-    image_size=64,
-    trunk_dim=6,
+    image_size=128,
+    moments_dim=6,
+    correlations_dim=6,
     statistics_dim=6,
-    words_dim=4,
-    words=8,
-    patches_dim=4,
-    maps_dim=4,
-    gaussians=2,
-    widths=(8, 16),
-    depths=(0, 1),
-    projections=(4, 4),
     text_buckets=64,
     text_width=8,
 )
@@ -40,20 +32,13 @@ TINY = CompactConfig(
 def towers(config: CompactConfig = TINY) -> tuple[Compact, TextTower]:
     torch.manual_seed(0)
     tower, texts = Compact(config), TextTower(config)
-    for module in tower.modules():  # as training leaves them
-        if isinstance(module, nn.BatchNorm2d):
-            nn.init.normal_(module.running_mean, 0, 0.2)  # type: ignore[arg-type]
-            nn.init.uniform_(module.running_var, 0.5, 2)  # type: ignore[arg-type]
-            nn.init.uniform_(module.weight, 0.5, 1.5)
-        if isinstance(module, PatchWords):
-            nn.init.normal_(module.filters)
-        if isinstance(module, Mixture):
-            nn.init.normal_(module.axes)
-            nn.init.normal_(module.means)
+    for module in tower.modules():  # signals as large as training leaves them
+        if isinstance(module, Conv):
+            nn.init.kaiming_normal_(module.weight)
     return tower.eval(), texts.eval()
 
 
-def pictures(count: int = 5, side: int = 64) -> np.ndarray:
+def pictures(count: int = 5, side: int = 128) -> np.ndarray:
     """Smooth coloured pictures; pure noise has no style."""
     coarse = torch.rand(count, 3, 8, 8, generator=torch.Generator().manual_seed(1))
     smooth = nn.functional.interpolate(coarse, (side, side), mode="bicubic").clamp(0, 1)
@@ -75,8 +60,8 @@ def test_what_was_exported_is_loaded(weights: Path) -> None:
         expected = tower(torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255).numpy()
         expected_texts = texts(["ink wash, muted", "neon"]).numpy()
     vectors = encoder.embed_pixels(pixels)
-    assert vectors.shape == (5, 24) and vectors.dtype == np.float32
-    # float16 on disk, and batch normalisation inside the convolutions.
+    assert vectors.shape == (5, 18) and vectors.dtype == np.float32
+    # float16 on disk
     np.testing.assert_allclose((vectors * expected).sum(1), 1, atol=1e-3)
     np.testing.assert_allclose((encoder.embed_texts(["ink wash, muted", "neon"]) * expected_texts).sum(1), 1, atol=1e-3)
 
@@ -97,16 +82,16 @@ def test_bfloat16_is_another_fingerprint_and_nearly_the_same_vector(weights: Pat
 
 def test_without_a_tag_it_is_the_newest(weights: Path) -> None:
     assert CompactEncoder("compact", "float32", weights).name == "compact:tiny"
-    for tag in ("v2", "v10", "v9"):
+    for tag in ("v3", "v10", "v9"):
         (weights / f"compact-{tag}").mkdir()
     assert packaged("encoder", "compact", weights).name == "compact-v10", "and not v9"
-    assert packaged("encoder", "compact:v2", weights).name == "compact-v2"
+    assert packaged("encoder", "compact:v3", weights).name == "compact-v3"
 
 
 def test_texts_of_unknown_words_have_vectors_too(weights: Path) -> None:
     encoder = CompactEncoder("compact:tiny", "float32", weights)
-    assert encoder.embed_texts(["", "水墨", "x"]).shape == (3, 24)
-    assert encoder.embed_texts([]).shape == (0, 24)
+    assert encoder.embed_texts(["", "水墨", "x"]).shape == (3, 18)
+    assert encoder.embed_texts([]).shape == (0, 18)
 
 
 def test_words_and_trigrams() -> None:
@@ -126,10 +111,10 @@ def test_damage_is_refused(weights: Path) -> None:
 def test_another_format_or_network_is_refused(weights: Path) -> None:
     path = weights / "compact-tiny" / "manifest.json"
     manifest = json.loads(path.read_text())
-    path.write_text(json.dumps({**manifest, "network": {**manifest["network"], "widths": [8, 24]}}))
+    path.write_text(json.dumps({**manifest, "network": {**manifest["network"], "moments_dim": 7}}))
     with pytest.raises(EncoderError, match="do not fit the network"):
         CompactEncoder("compact:tiny", None, weights)
-    for network, said in (({"fisher_dim": 96}, "fisher_dim"), ({"words_share": 0.9}, "Shares of the parts")):
+    for network, said in (({"fisher_dim": 96}, "fisher_dim"), ({"moments_share": 0.9}, "Shares of the parts")):
         path.write_text(json.dumps({**manifest, "network": {**manifest["network"], **network}}))
         with pytest.raises(EncoderError, match=f"manifest of .* is none: .*{said}"):
             CompactEncoder("compact:tiny", None, weights)
@@ -154,29 +139,29 @@ def test_export_refuses_what_a_package_cannot_carry(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="text_buckets"):
         export(tower, texts, "huge", tmp_path, [], {})
     tower, texts = towers()
-    dict(tower.named_parameters())["projections.trunk.linear.weight"].data[0, 0] = 1e6
-    with pytest.raises(UsageError, match=r"image\.projections\.trunk\.linear\.weight"):
+    dict(tower.named_parameters())["projections.moments.linear.weight"].data[0, 0] = 1e6
+    with pytest.raises(UsageError, match=r"image\.projections\.moments\.linear\.weight"):
         export(tower, texts, "infinite", tmp_path, [], {})
     assert not list(tmp_path.glob("compact-*"))
 
 
 def test_the_shipped_weights_are_complete_small_and_say_where_they_come_from() -> None:
-    folder = WEIGHTS / "compact-v2"
+    folder = WEIGHTS / "compact-v3"
     manifest = json.loads((folder / "manifest.json").read_text())
     sizes = [(folder / entry["name"]).stat().st_size for entry in manifest["files"]]
     assert sizes == [entry["bytes"] for entry in manifest["files"]]
     assert sum(sizes) <= 24_000_000 and max(sizes) <= 16_000_000
     assert manifest["licence"] and all(entry["licence"] for entry in manifest["training_data"])
-    encoder = load_encoder("compact:v2")
+    encoder = load_encoder("compact:v3")
     assert (encoder.dim, encoder.preprocess.size) == (manifest["dimension"], manifest["image_size"])
 
 
 def test_the_shipped_encoder_finds_styles_in_place_of_contents() -> None:
     styles = [sample_style(seed) for seed in range(900, 906)]
-    contents = draw_contents([1, 2, 3, 4], 192)
+    contents = draw_contents([1, 2, 3, 4], 256)
     each = [style for style in styles for _ in range(4)]
     pixels = render(each, contents.select([0, 1, 2, 3] * 6), [1, 2, 3, 4] * 6)
-    vectors = load_encoder("compact:v2").embed_pixels((pixels * 255).byte().permute(0, 2, 3, 1).numpy())
+    vectors = load_encoder("compact:v3").embed_pixels((pixels * 255).byte().permute(0, 2, 3, 1).numpy())
     cosines = vectors @ vectors.T
     np.fill_diagonal(cosines, -1)
     found = np.arange(24)[:, None] // 4 == np.argsort(-cosines, axis=1)[:, :1] // 4

@@ -66,7 +66,7 @@ def test_a_part_of_a_file_an_asset_or_a_picture_is_searched_like_its_own_file(tm
             library.search(Query(Crop(asset_id, RIGHT)))
 
 
-@pytest.mark.parametrize("name", ["compact:v2", "descriptors:lab-gradient"])
+@pytest.mark.parametrize("name", ["compact:v3", "descriptors:lab-gradient"])
 def test_a_name_tells_whether_words_can_be_searched(name):
     encoder = load_encoder(name)
     assert reads_texts(name) is (type(encoder).embed_texts is not Encoder.embed_texts)

@@ -268,4 +268,4 @@ def test_licences_are_known_without_the_weights() -> None:
 
     assert licence_of("styleexpert:/x") == "CC BY-NC 4.0, no commercial use"
     assert licence_of("openclip:ViT-B-16-SigLIP/webli") is None
-    assert load_encoder("compact:v2").licence == "Apache-2.0"
+    assert load_encoder("compact:v3").licence == "Apache-2.0"

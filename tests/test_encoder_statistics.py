@@ -1,4 +1,4 @@
-"""Handmade statistics and words, against the same written out."""
+"""Handmade statistics, against the same written out."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ import pytest
 import torch
 
 from stylesearch.encoders import statistics
-from stylesearch.encoders.patch_words import PatchWords, patches
-from stylesearch.encoders.places import EVERYWHERE, Places
+from stylesearch.encoders.places import EVERYWHERE
 from stylesearch.encoders.statistics import Lab
 
 
@@ -55,29 +54,4 @@ def slow_patterns(framed: np.ndarray, stride: int) -> np.ndarray:
             ]
             changes = sum(one != other for one, other in zip(bits, bits[1:] + bits[:1], strict=True))
             counts[sum(bits) if changes <= 2 else 9] += 1
-    return np.sqrt(counts / (counts.sum() * 1.0001))
-
-
-def test_words_are_counted_where_they_are_strongest() -> None:
-    words = PatchWords(7)
-    torch.manual_seed(0)
-    words.filters.normal_()
-    words.filters -= words.filters.mean((2, 3, 4), keepdim=True)
-    words.thresholds.copy_(torch.tensor([0.5, 0.3, 0.2]))
-    octaves = patches(picture(48))
-    for number, row in enumerate(words(octaves).unflatten(1, (3, 8)).numpy()):
-        for octave, shares in enumerate(row):
-            assert shares == pytest.approx(slow_words(octaves[octave][number], words, octave), abs=1e-4)
-    kept = torch.zeros(48, 48, dtype=torch.bool)
-    kept[:, :36] = True
-    finest = words([octave[:1] for octave in octaves], Places(kept))[0, :8].numpy()
-    assert finest == pytest.approx(slow_words(octaves[0][0, :, :6], words, 0), abs=1e-4), "six columns of eight"
-
-
-def slow_words(cut: torch.Tensor, words: PatchWords, octave: int) -> np.ndarray:
-    counts = np.zeros(8)
-    for patch in cut.flatten(0, 1):
-        responses = [float((patch * word.flatten()).sum()) for word in words.filters[octave]]
-        best = int(np.argmax(responses))
-        counts[best if responses[best] >= float(words.thresholds[octave]) else 7] += 1
     return np.sqrt(counts / (counts.sum() * 1.0001))

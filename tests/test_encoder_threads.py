@@ -48,7 +48,7 @@ if not child:
     os._exit(not np.array_equal(in_chunks(double, torch.device("cpu"), numbers), 2 * numbers))
 assert os.waitpid(child, 0)[1] == 0, "threads of the parent are waited for"
 
-encoder = load_encoder("compact:v2")
+encoder = load_encoder("compact:v3")
 pixels = np.random.default_rng(0).integers(0, 256, (19, 192, 192, 3), np.uint8)
 together = encoder.embed_pixels(pixels)
 alone = np.concatenate([encoder.embed_pixels(one[None]) for one in pixels])

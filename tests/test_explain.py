@@ -15,7 +15,7 @@ from stylesearch.explain import explain, heat_colours, heat_over
 from stylesearch.images import Preprocess, fit, shown_box
 from stylesearch.traits import Likeness, likeness_of, traits_of
 
-ENCODERS = ("compact:v2", "descriptors:lab-gradient")
+ENCODERS = ("compact:v3", "descriptors:lab-gradient")
 
 
 def large(style: str, shape: str, seed: int) -> Image.Image:

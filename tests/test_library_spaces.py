@@ -17,7 +17,7 @@ from stylesearch.cli import app
 from stylesearch.encoders.descriptors import LabGradientEncoder
 from stylesearch.settings import LibrarySettings
 
-FIRST, SECOND = "descriptors:lab-gradient", "compact:v2"
+FIRST, SECOND = "descriptors:lab-gradient", "compact:v3"
 
 
 def run(*arguments: object, code: int = 0) -> Result:

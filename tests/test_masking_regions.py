@@ -88,7 +88,7 @@ def test_at_alpha_1_the_whole_is_left() -> None:
     np.testing.assert_allclose(mixed(whole, whole[::-1], 0.5)[0], np.array([1, 0, 1]) / 2**0.5, atol=1e-6)
 
 
-@pytest.mark.parametrize("encoder", ["compact:v2", "descriptors:lab-gradient"])
+@pytest.mark.parametrize("encoder", ["compact:v3", "descriptors:lab-gradient"])
 def test_the_background_is_found_behind_any_subject(encoder: str) -> None:
     inner = load_encoder(encoder)
     flat = Image.new("RGB", (128, 128), (235, 215, 120))
@@ -171,7 +171,7 @@ def test_what_a_person_marks_counts_alone(use: str) -> None:
 
 
 def test_the_rest_is_the_encoders_own() -> None:
-    inner = load_encoder("compact:v2")
+    inner = load_encoder("compact:v3")
     encoder = region(inner)
     assert encoder.licence == inner.licence and encoder.preprocess == inner.preprocess
     np.testing.assert_array_equal(encoder.embed_texts(["ink wash"]), inner.embed_texts(["ink wash"]))

@@ -354,13 +354,13 @@ def test_a_library_has_one_masker(library: Path) -> None:
         with pytest.raises(UsageError, match="already"):
             opened.add_space(region="background")
         with pytest.raises(UsageError, match="told apart by 'fake:red'"):
-            opened.add_space("compact:v2", region="background", masker="masker:v1")
+            opened.add_space("compact:v3", region="background", masker="masker:v1")
         with pytest.raises(UsageError, match="Name one"):
-            opened.add_space("compact:v2", masker="fake:red")
-        assert opened.add_space("compact:v2", region="background").name == "compact:v2@background"
-        assert opened.space_of("background", "compact:v2").encoder == "compact:v2"
+            opened.add_space("compact:v3", masker="fake:red")
+        assert opened.add_space("compact:v3", region="background").name == "compact:v3@background"
+        assert opened.space_of("background", "compact:v3").encoder == "compact:v3"
         with pytest.raises(UsageError, match="for the region 'subject'; its regions there: 'background'"):
-            opened.space_of("subject", "compact:v2")
+            opened.space_of("subject", "compact:v3")
 
 
 def test_settings_of_a_masker_are_read_back(tmp_path: Path, library: Path) -> None:

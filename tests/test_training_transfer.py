@@ -311,7 +311,7 @@ def test_the_experiment_of_styleexpert_runs_and_its_experts_load(kontext: Path, 
     triplets = save_triplets(tmp_path / "t.parquet")
     options = ["--model", str(kontext), "--triplets", str(triplets), "--out", str(tmp_path), "--smoke"]
     experts = StyleExperts.load(tiny_flux.transformer(), styleexpert_flux.main(options))
-    assert experts.mixing.encoder == "compact:v2" and not experts.mixing.released
+    assert experts.mixing.encoder == "compact:v3" and not experts.mixing.released
     assert any(layer.shared_B.abs().max() > 0 for layer in experts.layers.values())
 
 

@@ -255,10 +255,10 @@ def test_a_process_that_is_killed_leaves_no_half_of_a_picture(library: Library) 
 
 
 def test_all_spaces_of_a_library_are_filled(library: Library) -> None:
-    library.add_space("compact:v2")
+    library.add_space("compact:v3")
     (made,) = make(library, Input(1))
     assert [count for _, count in library.filled_spaces()] == [17, 1]
-    assert len(library.catalog.vectors(library.searching("compact:v2").id, [made.asset.id])[0]) == 1
+    assert len(library.catalog.vectors(library.searching("compact:v3").id, [made.asset.id])[0]) == 1
 
 
 def test_lineage_outlives_a_backup_and_goes_with_its_picture(library: Library, tmp_path: Path) -> None:

@@ -167,7 +167,7 @@ def test_no_style_is_an_error(flux: nn.Module) -> None:
 
 
 def test_saved_experts_load_and_give_the_same(flux: nn.Module, network: nn.Module, tmp_path: Path) -> None:
-    mixing = Mixing(top_k=3, alpha=4, encoder="compact:v2", prompt="draw")
+    mixing = Mixing(top_k=3, alpha=4, encoder="compact:v3", prompt="draw")
     experts = fresh(flux, mixing)
     experts.save(tmp_path / "experts.safetensors")
     again = copy.deepcopy(network)
@@ -272,10 +272,10 @@ def save_mixture(folder: Path, mixing: Mixing, style_dim: int) -> None:
 
 @pytest.fixture
 def folder(kontext: Path, tmp_path: Path) -> Path:
-    """A Kontext with a mixture whose routers know `compact:v2`."""
+    """A Kontext with a mixture whose routers know `compact:v3`."""
     shutil.copytree(kontext, tmp_path / "model")
-    mixing = Mixing(encoder="compact:v2", prompt="redraw it")
-    save_mixture(tmp_path / "model", mixing, load_encoder("compact:v2").dim)
+    mixing = Mixing(encoder="compact:v3", prompt="redraw it")
+    save_mixture(tmp_path / "model", mixing, load_encoder("compact:v3").dim)
     return tmp_path / "model"
 
 

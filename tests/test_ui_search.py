@@ -45,7 +45,7 @@ def library(tmp_path_factory) -> Iterator[Library]:
     two.save(pictures / "poster.png")
     two.save(pictures / "poster-web.jpg", quality=70)
     two.resize((300, 200)).save(pictures / "poster-small.png")
-    with Library.create(folder / "studio", encoder="compact:v2") as opened:
+    with Library.create(folder / "studio", encoder="compact:v3") as opened:
         index(
             opened.catalog,
             opened.encoder,

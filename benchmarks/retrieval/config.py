@@ -46,7 +46,7 @@ class Config:
 
     def __post_init__(self) -> None:
         if not self.encoders:
-            raise UsageError("No encoder is named. Name one with: --encoder compact:v2")
+            raise UsageError("No encoder is named. Name one with: --encoder compact:v3")
         if len(set(self.encoders)) < len(self.encoders):
             raise UsageError(f"An encoder is named twice: {', '.join(self.encoders)}.")
         if len(set(self.sets)) < len(self.sets):

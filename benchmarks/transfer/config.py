@@ -80,7 +80,7 @@ class Config:
         if not self.backends:
             raise UsageError("No backend is named. Name one with: --backend preview")
         if not self.encoders:
-            raise UsageError("No encoder is named. Name one with: --encoder compact:v2")
+            raise UsageError("No encoder is named. Name one with: --encoder compact:v3")
         for what, names in (("backend", self.backends), ("encoder", self.encoders)):
             if len(set(names)) < len(names):
                 raise UsageError(f"A {what} is named twice: {', '.join(names)}.")

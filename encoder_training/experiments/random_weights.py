@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> Path:
     parser.add_argument("--out", type=Path, required=True, help="folder for the weights")
     chosen = parser.parse_args(arguments)
     torch.manual_seed(0)
-    config = CompactConfig(trunk_dim=192, statistics_dim=0, words_dim=0, patches_dim=0, maps_dim=0)
+    config = CompactConfig(statistics_dim=0)
     return export(Compact(config), TextTower(config), "random", chosen.out, [])
 
 

@@ -10,10 +10,11 @@ docs/training.md.
 from __future__ import annotations
 
 from encoder_training.experiments.compact import Settings, main
+from encoder_training.finetune import Plan
 from stylesearch.encoders.compact_network import CompactConfig
 
-_CONFIG = CompactConfig(trunk_dim=0, statistics_dim=192, words_dim=0, patches_dim=0, maps_dim=0)
-STATISTICS = Settings(_CONFIG, trunk_steps=0)
+_CONFIG = CompactConfig(moments_dim=0, correlations_dim=0, statistics_dim=192)
+STATISTICS = Settings(_CONFIG, Plan(steps=0))
 
 if __name__ == "__main__":
     main(STATISTICS)

@@ -3,7 +3,7 @@
     python -m encoder_training.experiments.styleexpert_flux --model FLUX.1-Kontext-dev --encoder ENCODER \\
         --triplets FILE.parquet --out DIR
 
-ENCODER is any encoder of stylesearch, such as `compact:v2` or `styleexpert:PATH`: the routers learn from its vectors.
+ENCODER is any encoder of stylesearch, such as `compact:v3` or `styleexpert:PATH`: the routers learn from its vectors.
 FILE holds triplets (`encoder_training.transfer.pairs.TripletFile`); without it all are rendered. 16 experts of rank 8,
 two of which are chosen for a style, beside a shared one, as published; the paper trains on several GPUs (`torchrun
 --nproc-per-node=8 -m`). The same command continues. The result, `experts.safetensors`, is used by
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> Path:
     """Returns: the file with the experts."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, required=True, help="folder of FLUX.1-Kontext-dev in diffusers' layout")
-    parser.add_argument("--encoder", default=None, help="whose vectors the routers see (default: compact:v2)")
+    parser.add_argument("--encoder", default=None, help="whose vectors the routers see (default: compact:v3)")
     parser.add_argument("--triplets", type=Path, help="Parquet file of content, style and stylised")
     parser.add_argument("--out", type=Path, required=True, help="folder for checkpoints and the result")
     parser.add_argument("--steps", type=int, default=30_000, help="optimiser steps")

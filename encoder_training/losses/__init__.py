@@ -2,6 +2,6 @@
 
 from encoder_training.losses.infonce import two_batch_infonce
 from encoder_training.losses.siglip import SigLIPLoss
-from encoder_training.losses.sscl import sscl
+from encoder_training.losses.sscl import sscl, sscl_against
 
-__all__ = ["SigLIPLoss", "sscl", "two_batch_infonce"]
+__all__ = ["SigLIPLoss", "sscl", "sscl_against", "two_batch_infonce"]

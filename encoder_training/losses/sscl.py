@@ -26,9 +26,35 @@ def sscl(embeddings: torch.Tensor, styles: torch.Tensor, temperature: float = 0.
     everyone, labels = gather(embeddings), gather(styles)
     own = torch.arange(len(embeddings), device=embeddings.device) + rank() * len(embeddings)
     self_pairs = own[:, None] == torch.arange(len(labels), device=labels.device)[None, :]
-    logits = (embeddings @ everyone.T).float() / temperature
-    log_probability = logits - logits.masked_fill(self_pairs, -torch.inf).logsumexp(1, keepdim=True)
-    positives = (styles[:, None] == labels[None, :]) & ~self_pairs
+    return sscl_against(embeddings, styles, everyone, labels, self_pairs, temperature)
+
+
+def sscl_against(
+    anchors: torch.Tensor,
+    styles: torch.Tensor,
+    gallery: torch.Tensor,
+    labels: torch.Tensor,
+    own: torch.Tensor,
+    temperature: float = 0.07,
+) -> torch.Tensor:
+    """`sscl` of some anchors, with positives and negatives from a gallery.
+
+    The gallery may be remembered from earlier steps (XBM, arXiv 1912.06798).
+
+    Args:
+        anchors: float (B, D), rows of unit length.
+        styles: int64 (B,), their labels.
+        gallery: float (G, D), rows of unit length.
+        labels: int64 (G,), theirs.
+        own: bool (B, G), where the gallery holds the anchor's own picture.
+        temperature: t > 0.
+
+    Returns:
+        scalar, see `sscl`.
+    """
+    logits = (anchors @ gallery.T).float() / temperature
+    log_probability = logits - logits.masked_fill(own, -torch.inf).logsumexp(1, keepdim=True)
+    positives = (styles[:, None] == labels[None, :]) & ~own
     count = positives.sum(1)
     losses = -log_probability.masked_fill(~positives, 0).sum(1) / count.clamp(min=1)
     return mean_over_ranks(losses, count > 0)

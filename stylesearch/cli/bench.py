@@ -35,11 +35,11 @@ app.add_typer(bench, name="bench", help="Measure how well styles are found, and 
 
 @bench.command(
     epilog=examples(
-        "stylesearch bench retrieval rendered:styles=40,contents=12 --encoder compact:v2 --out runs/first",
-        "stylesearch bench retrieval paintings posters=scans/posters -e compact:v2 -e descriptors:lab-gradient --csls",
+        "stylesearch bench retrieval rendered:styles=40,contents=12 --encoder compact:v3 --out runs/first",
+        "stylesearch bench retrieval paintings posters=scans/posters -e compact:v3 -e descriptors:lab-gradient --csls",
         "stylesearch bench retrieval wikiart:wikiart --encoder openclip:ViT-L-14/openai --out runs/wikiart",
-        "stylesearch bench retrieval --queries sketches --gallery paintings --encoder compact:v2",
-        "stylesearch bench retrieval icons -e compact:v2 --baseline runs/last/result.json --fail-under p1=0.4",
+        "stylesearch bench retrieval --queries sketches --gallery paintings --encoder compact:v3",
+        "stylesearch bench retrieval icons -e compact:v3 --baseline runs/last/result.json --fail-under p1=0.4",
     )
 )
 def retrieval(

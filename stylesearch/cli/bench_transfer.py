@@ -21,11 +21,11 @@ DEFAULT_OUT = Path("stylesearch-bench-transfer")
 
 @bench.command(
     epilog=examples(
-        "stylesearch bench transfer rendered:styles=40,contents=12 --backend preview -e compact:v2 --out runs/preview",
-        "stylesearch bench transfer paintings -b preview --contents photographs -e compact:v2",
+        "stylesearch bench transfer rendered:styles=40,contents=12 --backend preview -e compact:v3 --out runs/preview",
+        "stylesearch bench transfer paintings -b preview --contents photographs -e compact:v3",
         "stylesearch bench transfer paintings -b flux:mega@models/flux -b flux:redux@models/flux -e csd:csd.pth "
         "--content-encoder openclip:ViT-L-14/openai --subjects 20 --out runs/flux",
-        "stylesearch bench transfer icons -b comfyui:http://127.0.0.1:8188 -e compact:v2 --prompts prompts.txt",
+        "stylesearch bench transfer icons -b comfyui:http://127.0.0.1:8188 -e compact:v3 --prompts prompts.txt",
     )
 )
 def transfer(

@@ -193,7 +193,7 @@ def use(name: NameArgument, library: LibraryOption = None) -> None:
     typer.echo(f"Searches run in '{used.name}'.")
 
 
-@space.command(epilog=examples("stylesearch space clear compact:v2 --yes", "stylesearch index PATH"))
+@space.command(epilog=examples("stylesearch space clear compact:v3 --yes", "stylesearch index PATH"))
 def clear(name: NameArgument, yes: YesOption = False, library: LibraryOption = None) -> None:
     """Delete the vectors of a space, so that its pictures are encoded again."""
     from stylesearch.library import Library

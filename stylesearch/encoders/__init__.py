@@ -12,14 +12,14 @@ from functools import cache
 from stylesearch.encoders.base import Encoder
 from stylesearch.errors import EncoderError
 
-DEFAULT_ENCODER = "compact:v2"
+DEFAULT_ENCODER = "compact:v3"
 
 
 def load_encoder(name: str | None = None, *, dtype: str | None = None) -> Encoder:
     """Loads an encoder by name; the second call with a name returns the same object.
 
     Args:
-        name: for example "compact:v2" or "openclip:ViT-B-16-SigLIP/webli"; None: the default.
+        name: for example "compact:v3" or "openclip:ViT-B-16-SigLIP/webli"; None: the default.
         dtype: what a torch encoder computes in, "float32" or "bfloat16"; None: what this machine does best.
 
     Raises:

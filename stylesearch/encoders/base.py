@@ -162,7 +162,7 @@ class Encoder(ABC):
         """
         raise EncoderError(
             f"{self.name} has no text tower, so it cannot search by text ({texts!r}). "
-            "Make a library with one that has: stylesearch init FOLDER --encoder compact:v2"
+            "Make a library with one that has: stylesearch init FOLDER --encoder compact:v3"
         )
 
     @property

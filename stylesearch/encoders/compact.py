@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from stylesearch.encoders.base import Encoder
 from stylesearch.encoders.compact_network import Compact, CompactConfig, TextTower
@@ -19,13 +18,12 @@ from stylesearch.encoders.compute import device_and_dtype, in_chunks, weights_di
 from stylesearch.encoders.fill import fill_in, is_kept
 from stylesearch.encoders.packaged import packaged, read_manifest, read_tensors
 from stylesearch.encoders.places import Places
-from stylesearch.encoders.trunk import ConvNorm
 from stylesearch.errors import EncoderError
 from stylesearch.images import Preprocess
 
 WEIGHTS = Path(__file__).parent / "weights"
-FORMAT = 2
-_LEAST_SIDE = 64  # pixels, of what the statistics can describe
+FORMAT = 3
+_LEAST_SIDE = 128  # pixels: statistics want 64 of half the side, moments 16 places of the last stage
 
 
 class CompactEncoder(Encoder):
@@ -33,7 +31,7 @@ class CompactEncoder(Encoder):
 
     Args:
         name: `compact:<tag>`, a folder `compact-<tag>` under `weights`; or "compact" for the newest tag.
-        dtype: what the convolutions compute in; see `device_and_dtype`. Statistics and heads are float32 everywhere.
+        dtype: what the convolutions compute in; see `device_and_dtype`. All else is float32 everywhere.
         weights: folder that holds the folders of weights.
 
     Raises:
@@ -54,7 +52,7 @@ class CompactEncoder(Encoder):
         self.part_size = max(_LEAST_SIDE, manifest["image_size"] // 3)
         self._device, compute = device_and_dtype(dtype)
         self.dtype = str(compute).removeprefix("torch.")
-        # The digest is of the weights as they were read; fusing and casting follow from `dtype`.
+        # The digest is of the weights as they were read; casting follows from `dtype`.
         self.fingerprint = weights_digest(tower, weights_digest(texts), self.dtype, manifest["network"])
         self._tower, self._texts = _for_inference(tower, compute, self._device), texts.eval().to(self._device)
 
@@ -103,12 +101,7 @@ def _fill(module: torch.nn.Module, prefix: str, state: dict[str, torch.Tensor], 
 
 
 def _for_inference(tower: Compact, compute: torch.dtype, device: torch.device) -> Compact:
-    """Batch normalisation goes into the convolutions before the cast, so that it is not rounded twice."""
     tower.eval().requires_grad_(False)
-    for module in tower.modules():
-        if isinstance(module, ConvNorm):
-            module.conv = fuse_conv_bn_eval(module.conv, module.norm)
-            module.norm = torch.nn.Identity()  # type: ignore[assignment]
-    if "trunk" in tower.parts:
-        tower.parts["trunk"].to(compute, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if tower.trunk is not None:
+        tower.trunk.to(compute, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return tower.to(device)

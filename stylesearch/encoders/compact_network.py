@@ -1,4 +1,4 @@
-"""The network behind `compact`: shallow convolutions, and descriptions of colour, line and grain beside them."""
+"""The network behind `compact`: what pretrained maps do together, and descriptions of colour, line and grain."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from stylesearch.encoders.fisher import FisherVectors
-from stylesearch.encoders.patch_words import SIDE, STRIDES, PatchWords, patches
+from stylesearch.encoders.lite import LiteTrunk
+from stylesearch.encoders.moments import CORRELATED, DESCRIBED, Correlations, Moments
 from stylesearch.encoders.places import EVERYWHERE, Places
-from stylesearch.encoders.statistics import Lab, Statistics
-from stylesearch.encoders.trunk import Trunk
+from stylesearch.encoders.statistics import Lab, Statistics, halved
+
+TRUNK_STAGES = 6
+"""Of EfficientNet-Lite0; what comes after them knows contents better than styles."""
 
 
 @dataclass(frozen=True)
@@ -25,65 +27,43 @@ class CompactConfig:
 
     Attributes:
         image_size: side of the square that is encoded, pixels.
-        trunk_dim: how much of an embedding comes from the convolutional trunk; 0: there is no trunk.
+        moments_dim: how much of an embedding comes from means and deviations of the trunk's channels; 0: nothing.
+        correlations_dim: how much of it comes from correlations between channels; 0: nothing.
         statistics_dim: how much of it comes from the handmade statistics; 0: there are none.
-        words_dim: how much of it comes from the bag of visual words; 0: there is none.
-        words: size of its vocabulary.
-        patches_dim: how much of it comes from Fisher vectors of patches; 0: there are none.
-        maps_dim: how much of it comes from Fisher vectors of the trunk's maps; 0: there are none.
-        gaussians: how many of them say what is usual at an octave or stage.
-        trunk_share, words_share, patches_share, maps_share: how much of the cosine of two pictures each of them
-            decides; statistics decide the rest. Without one of the parts, the others keep their proportions.
-        widths: channels of the stages; each halves the resolution.
-        depths: residual blocks of each stage.
-        projections: channels whose correlations are pooled, for each stage.
+        moments_share, correlations_share: how much of the cosine of two pictures each of them decides; statistics
+            decide the rest. Without one of the parts, the others keep their proportions.
         text_buckets: rows of the hashed vocabulary.
         text_width: width of the text tower.
 
     Raises:
-        ValueError: maps without stages of a trunk to take them from, or shares that leave nothing for a part to decide.
+        ValueError: shares that leave nothing for a part to decide.
     """
 
-    image_size: int = 192
-    trunk_dim: int = 64
-    statistics_dim: int = 128
-    words_dim: int = 64
-    words: int = 256
-    patches_dim: int = 64
-    maps_dim: int = 64
-    gaussians: int = 48
-    trunk_share: float = 0.15
-    words_share: float = 0.15
-    patches_share: float = 0.1
-    maps_share: float = 0.15
-    widths: tuple[int, ...] = (32, 64, 128, 256)
-    depths: tuple[int, ...] = (0, 1, 2, 1)
-    projections: tuple[int, ...] = (24, 32, 32, 32)
+    image_size: int = 256
+    moments_dim: int = 224
+    correlations_dim: int = 224
+    statistics_dim: int = 64
+    moments_share: float = 0.43
+    correlations_share: float = 0.43
     text_buckets: int = 16384
     text_width: int = 96
 
     def __post_init__(self) -> None:
-        if self.maps_dim and not (self.trunk_dim and len(self.widths) > 1):
-            raise ValueError(
-                f"maps_dim is {self.maps_dim}, trunk_dim {self.trunk_dim} and widths {self.widths}, but there are no "
-                "maps without a trunk of two stages or more"
-            )
         shares = self.shares
-        if min(shares.values()) < 0 or not sum(shares.values()):
+        if not shares or min(shares.values()) < 0 or not sum(shares.values()):
             raise ValueError(f"Shares of the parts are {shares}; none may be below 0, and one must be above")
 
     @property
     def dim(self) -> int:
         """Length of an embedding."""
-        return self.trunk_dim + self.statistics_dim + self.words_dim + self.patches_dim + self.maps_dim
+        return self.moments_dim + self.correlations_dim + self.statistics_dim
 
     @property
     def shares(self) -> dict[str, float]:
         """How much of the cosine each part decides that is there, in sum at most 1; statistics have what is left."""
-        given = {name: getattr(self, f"{name}_share") for name in ("trunk", "words", "patches", "maps")}
-        left = round(1 - sum(given.values()), 9)  # without what rounding leaves of 0
-        there = {name: share for name, share in given.items() if getattr(self, f"{name}_dim")}
-        return {**there, "statistics": left} if self.statistics_dim else there
+        given = {"moments": self.moments_share, "correlations": self.correlations_share}
+        given["statistics"] = round(1 - sum(given.values()), 9)  # without what rounding leaves of 0
+        return {name: share for name, share in given.items() if getattr(self, f"{name}_dim")}
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for a manifest."""
@@ -91,11 +71,8 @@ class CompactConfig:
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> CompactConfig:
-        """The inverse of `to_json`; JSON's lists become tuples again."""
-        plain: dict[str, Any] = {
-            key: tuple(value) if isinstance(value, list) else value for key, value in values.items()
-        }
-        return cls(**plain)
+        """The inverse of `to_json`."""
+        return cls(**values)
 
 
 class Projection(nn.Module):
@@ -108,7 +85,7 @@ class Projection(nn.Module):
         super().__init__()
         self.register_buffer("offset", torch.zeros(width))
         self.register_buffer("scale", torch.ones(width))
-        self.linear = nn.Linear(width, dim, bias=False)
+        self.linear = nn.Linear(width, dim)
 
     def standardised(self, features: Tensor) -> Tensor:
         """(N, width) with every feature of the order of 1; what is far out is clipped."""
@@ -119,33 +96,21 @@ class Projection(nn.Module):
         return normalize(self.linear(self.standardised(features)).float(), dim=1)
 
 
-def described(maps: Sequence[Tensor]) -> list[Tensor]:
-    """Of the trunk's maps, what Fisher vectors are taken of: float32 (N, H, W, C) for each stage but the first.
-
-    Of the finest, every other place of a row and column tells as much as all.
-    """
-    finest, *coarser = (values.permute(0, 2, 3, 1) for values in maps[1:])
-    return [values.float() for values in (finest[:, ::2, ::2], *coarser)]
-
-
 class Compact(nn.Module):
-    """The image tower. Each part has its own projection: one over both would learn the training sets by heart."""
+    """The image tower. Each part has its own projection: one over all would learn the training sets by heart."""
 
     def __init__(self, config: CompactConfig) -> None:
         super().__init__()
         self.config = config
-        self.lab = Lab()
         parts: dict[str, nn.Module] = {}
-        if config.trunk_dim:
-            parts["trunk"] = Trunk(config.widths, config.depths, config.projections)
+        self.trunk = LiteTrunk(TRUNK_STAGES) if config.moments_dim or config.correlations_dim else None
+        if config.moments_dim:
+            parts["moments"] = Moments(self.trunk.widths[DESCRIBED])  # type: ignore[union-attr]
+        if config.correlations_dim:
+            parts["correlations"] = Correlations(self.trunk.widths[CORRELATED])  # type: ignore[union-attr]
         if config.statistics_dim:
+            self.lab = Lab()
             parts["statistics"] = Statistics()
-        if config.words_dim:
-            parts["words"] = PatchWords(config.words)
-        if config.patches_dim:
-            parts["patches"] = FisherVectors([3 * SIDE * SIDE] * len(STRIDES), config.gaussians)
-        if config.maps_dim:
-            parts["maps"] = FisherVectors(config.widths[1:], config.gaussians)
         self.parts = nn.ModuleDict(parts)
         self.projections = nn.ModuleDict(
             {name: Projection(part.dim, getattr(config, f"{name}_dim")) for name, part in parts.items()}  # type: ignore[arg-type]
@@ -154,11 +119,11 @@ class Compact(nn.Module):
         self._factors = {name: (shares[name] / sum(shares.values())) ** 0.5 for name in parts}
 
     def maps(self, images: Tensor) -> list[Tensor]:
-        """What the trunk sees: images, float (N, 3, S, S) in [0, 1], to (N, C, H, W) for each stage."""
-        trunk = self.parts["trunk"]
-        compute = next(trunk.parameters()).dtype
-        found: list[Tensor] = trunk(images.to(compute, memory_format=torch.channels_last))
-        return found
+        """What the trunk sees: images, float (N, 3, S, S) in [0, 1], to float32 (N, C, H, W) for each stage."""
+        assert self.trunk is not None  # noqa: S101 - for the type checker
+        compute = self.trunk.stem.weight.dtype
+        found: list[Tensor] = self.trunk(images.to(compute, memory_format=torch.channels_last))
+        return [stage.float() for stage in found]
 
     def features(
         self, images: Tensor, parts: Sequence[str] | None = None, places: Places = EVERYWHERE
@@ -169,26 +134,15 @@ class Compact(nn.Module):
         """
         wanted = list(self.parts) if parts is None else parts
         found = {}
-        if "trunk" in wanted or "maps" in wanted:
-            maps = self.maps(images)
-            if "trunk" in wanted:
-                found["trunk"] = self.parts["trunk"].pooled(maps, places)  # type: ignore[operator]
-        # Histograms and mixtures want float32, whatever the trunk computes in.
-        with torch.autocast(images.device.type, enabled=False):
-            if "maps" in wanted:
-                found["maps"] = self.parts["maps"](described(maps), places)
-            if set(wanted) - {"trunk", "maps"}:
-                found |= self._handmade(self.lab(images.float()), wanted, places)
-        return found
-
-    def _handmade(self, lab: Tensor, wanted: Sequence[str], places: Places) -> dict[str, Tensor]:
-        found = {}
+        maps = self.maps(images) if {"moments", "correlations"} & set(wanted) else []
+        if "moments" in wanted:
+            found["moments"] = self.parts["moments"](maps[DESCRIBED], places)
+        if "correlations" in wanted:
+            found["correlations"] = self.parts["correlations"](maps[CORRELATED], places)
         if "statistics" in wanted:
-            found["statistics"] = self.parts["statistics"](lab, places)
-        of_patches = [name for name in wanted if name in ("words", "patches")]
-        if of_patches:
-            octaves = patches(lab)
-            found |= {name: self.parts[name](octaves, places) for name in of_patches}
+            # Histograms want float32, whatever the trunk computes in; at half the side they tell as much.
+            with torch.autocast(images.device.type, enabled=False):
+                found["statistics"] = self.parts["statistics"](self.lab(halved(images.float())), places)
         return found
 
     def embed_features(self, features: Mapping[str, Tensor]) -> Tensor:

@@ -69,7 +69,7 @@ class Tray {
       value: this.text,
       disabled: text === null,
       placeholder: text === null ? "The model of this library reads no words" : "or say it: ink wash, muted",
-      title: text === null ? "A library made with another model can: stylesearch init FOLDER --encoder compact:v2" : "",
+      title: text === null ? "A library made with another model can: stylesearch init FOLDER --encoder compact:v3" : "",
     });
     this.tell(notices);
   }
