@@ -114,9 +114,13 @@ def read_parquet(path: Path) -> LabelledPictures:
     return LabelledPictures(path.stem, blobs, styles, table["content"].to_pylist(), prompts)
 
 
+OPENING = "in the style of "
+"""Of prompts that are made of labels."""
+
+
 def prompt_of(style: str) -> str:
     """The label of a style as words: "fa6-solid" to "in the style of fa6 solid"; whole sentences stay as they are."""
-    return style if " " in style else f"in the style of {style.replace('__', ' ').replace('-', ' ').replace('_', ' ')}"
+    return style if " " in style else f"{OPENING}{style.replace('__', ' ').replace('-', ' ').replace('_', ' ')}"
 
 
 def read_folder(folder: Path, labelled: bool = True) -> LabelledPictures:

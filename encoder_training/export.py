@@ -14,7 +14,8 @@ from safetensors.torch import save
 from torch import nn
 
 from stylesearch.encoders.compact import FORMAT
-from stylesearch.encoders.compact_network import Compact, TextTower
+from stylesearch.encoders.compact_network import Compact
+from stylesearch.encoders.style_words import StyleWords
 from stylesearch.errors import UsageError
 
 MAX_BYTES = 24_000_000  # what the package may grow by
@@ -33,7 +34,7 @@ class TrainingData:
 
 def export(
     tower: Compact,
-    texts: TextTower,
+    words: StyleWords,
     tag: str,
     folder: Path,
     training_data: Sequence[TrainingData],
@@ -43,7 +44,7 @@ def export(
 
     Args:
         tower: image tower, float32.
-        texts: text tower, float32.
+        words: what words mean in its space.
         tag: of the weights, such as "v1".
         folder: parent folder; weights of the same tag are replaced.
         training_data: for the manifest.
@@ -56,13 +57,13 @@ def export(
         UsageError: the files are larger than the package may carry, or a weight does not fit float16.
     """
     target = folder / f"compact-{tag}"
-    modules: dict[str, nn.Module] = {"image": tower, "text": texts}
+    modules: dict[str, nn.Module] = {"image": tower, "text": words}
     contents = {f"{prefix}.safetensors": _tensors(prefix, module) for prefix, module in modules.items()}
     sizes = [len(data) for data in contents.values()]
     if sum(sizes) > MAX_BYTES or max(sizes) > MAX_FILE_BYTES:
         raise UsageError(
             f"The weights take {sizes} bytes; a package may carry {MAX_BYTES}, {MAX_FILE_BYTES} in one file. "
-            "Make `widths`, `dim` or `text_buckets` of the CompactConfig smaller."
+            "Make the dimensions of the CompactConfig smaller."
         )
     target.mkdir(parents=True, exist_ok=True)
     for name, data in contents.items():

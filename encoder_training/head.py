@@ -1,7 +1,6 @@
 """The last layers of `compact`, fitted to features that no longer change: minutes on a CPU.
 
-Linear heads begin in closed form and go on by SSCL; the text tower is trained by the SigLIP loss. Both see cached
-features.
+Linear heads over cached features begin in closed form and go on by SSCL.
 """
 
 from __future__ import annotations
@@ -16,8 +15,8 @@ from torch import Tensor, nn
 from torch.nn.functional import dropout, normalize
 
 from encoder_training.discriminant import Basis, discriminant, principal_axes
-from encoder_training.losses import SigLIPLoss, sscl_against
-from stylesearch.encoders.compact_network import Projection, TextTower
+from encoder_training.losses import sscl_against
+from stylesearch.encoders.compact_network import Projection
 
 
 @dataclass(frozen=True)
@@ -158,64 +157,3 @@ def _fold(projection: Projection, basis: Basis, matrix: Tensor) -> None:
 
 def _schedule(step: int, steps: int, warmup: int) -> float:
     return min(1.0, (step + 1) / warmup) * (1 + math.cos(math.pi * step / steps)) / 2
-
-
-def fit_text_tower(
-    tower: TextTower,
-    sets: Sequence[tuple[Sequence[str], Sequence[str], np.ndarray, float]],
-    steps: int = 3000,
-    styles_per_batch: int = 128,
-    learning_rate: float = 2e-3,
-    seed: int = 0,
-) -> float:
-    """Trains a text tower towards the image embeddings, which stay as they are.
-
-    Args:
-        tower: changed in place.
-        sets: (styles, prompts, embeddings float32 (N, D), weight) each; a batch mixes all of them by weight.
-        steps, styles_per_batch, learning_rate, seed: of the run.
-
-    Returns:
-        the mean loss of the last tenth of the steps.
-    """
-    torch.manual_seed(seed)
-    random = np.random.default_rng(seed)
-    loss_of = SigLIPLoss()
-    parameters = [*tower.parameters(), *loss_of.parameters()]
-    optimiser = torch.optim.AdamW(parameters, lr=learning_rate, weight_decay=0.01, betas=(0.9, 0.98))
-    rows = [_rows_by_style(styles) for styles, _, _, _ in sets]
-    share = np.array([weight for *_, weight in sets]) / sum(weight for *_, weight in sets)
-    losses = []
-    for step in range(steps):
-        for group in optimiser.param_groups:
-            group["lr"] = learning_rate * _schedule(step, steps, 50)
-        images, texts = [], []
-        for chosen in random.choice(len(sets), styles_per_batch, p=share):
-            found = rows[chosen][random.integers(len(rows[chosen]))]
-            row = int(random.choice(found))
-            images.append(sets[chosen][2][row])
-            texts.append(shortened(random, sets[chosen][1][row]))
-        # Equal texts are one style to the loss.
-        labels = torch.tensor([texts.index(text) for text in texts])
-        loss = loss_of(torch.from_numpy(np.stack(images)).float(), labels, tower(texts), labels)
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        losses.append(loss.item())
-    return float(np.mean(losses[-max(steps // 10, 1) :]))
-
-
-def _rows_by_style(styles: Sequence[str]) -> list[list[int]]:
-    rows: dict[str, list[int]] = {}
-    for row, style in enumerate(styles):
-        rows.setdefault(style, []).append(row)
-    return list(rows.values())
-
-
-def shortened(random: np.random.Generator, prompt: str) -> str:
-    """Some of a prompt's phrases in any order, as people type them: "ink wash, muted grey palette"."""
-    phrases = [phrase.strip() for phrase in prompt.split(",")]
-    kept = random.permutation(len(phrases))[: random.integers(1, len(phrases) + 1)]
-    text = ", ".join(phrases[i] for i in kept)
-    opening = "in the style of "
-    return text[len(opening) :] if text.lower().startswith(opening) and random.random() < 0.5 else text

@@ -14,9 +14,10 @@ from encoder_training.export import TrainingData, export
 from encoder_training.renderers import draw_contents, render, sample_style
 from stylesearch.encoders import load_encoder
 from stylesearch.encoders.compact import WEIGHTS, CompactEncoder
-from stylesearch.encoders.compact_network import Compact, CompactConfig, TextTower, tokens
+from stylesearch.encoders.compact_network import Compact, CompactConfig
 from stylesearch.encoders.lite import Conv
 from stylesearch.encoders.packaged import packaged
+from stylesearch.encoders.style_words import StyleWords
 from stylesearch.errors import EncoderError, UsageError
 
 TINY = CompactConfig(
@@ -24,18 +25,20 @@ TINY = CompactConfig(
     moments_dim=6,
     correlations_dim=6,
     statistics_dim=6,
-    text_buckets=64,
-    text_width=8,
 )
 
 
-def towers(config: CompactConfig = TINY) -> tuple[Compact, TextTower]:
+def towers(config: CompactConfig = TINY) -> tuple[Compact, StyleWords]:
     torch.manual_seed(0)
-    tower, texts = Compact(config), TextTower(config)
+    tower = Compact(config)
     for module in tower.modules():  # signals as large as training leaves them
         if isinstance(module, Conv):
             nn.init.kaiming_normal_(module.weight)
-    return tower.eval(), texts.eval()
+    random = torch.Generator().manual_seed(0)
+    vectors = torch.randn(4, config.dim, generator=random)
+    near, nearness = torch.tensor([[1, 0, 0]]), torch.tensor([[0.5, 0.25, 0]])
+    words = StyleWords(["ink", "wash", "ink wash", "neon"], vectors, ["washing"], near, nearness)
+    return tower.eval(), words
 
 
 def pictures(count: int = 5, side: int = 128) -> np.ndarray:
@@ -88,14 +91,30 @@ def test_without_a_tag_it_is_the_newest(weights: Path) -> None:
     assert packaged("encoder", "compact:v3", weights).name == "compact-v3"
 
 
-def test_texts_of_unknown_words_have_vectors_too(weights: Path) -> None:
+def test_words_that_nobody_has_taught_are_said_to_be_unknown(weights: Path) -> None:
     encoder = CompactEncoder("compact:tiny", "float32", weights)
-    assert encoder.embed_texts(["", "水墨", "x"]).shape == (3, 18)
+    assert encoder.unknown_words("Ink-wash, with washing") == ["with"]
+    assert encoder.unknown_words("🖌️") == ["🖌️"] and encoder.unknown_words(" ") == []
+    np.testing.assert_allclose(encoder.embed_texts(["ink, zzz"]), encoder.embed_texts(["ink"]), atol=1e-6)
+    for text in ("水墨", "", "🖌️"):
+        with pytest.raises(EncoderError, match=f"knows no word of '{text}'"):
+            encoder.embed_texts(["ink", text])
     assert encoder.embed_texts([]).shape == (0, 18)
 
 
-def test_words_and_trigrams() -> None:
-    assert tokens("Ink-wash") == ["ink", "wash", "<in", "ink", "nk>", "<wa", "was", "ash", "sh>"]
+def test_what_words_mean_written_out() -> None:
+    words = towers()[1]
+    ink, wash, both, _ = words.vectors
+    for text, meant in (
+        ("Ink wash", ink + wash + both),
+        ("wash ink", ink + wash),
+        ("washing", 0.5 * wash + 0.25 * ink),
+    ):
+        torch.testing.assert_close(words([text])[0], nn.functional.normalize(meant, dim=0))
+    again = StyleWords.read(words.state_dict())
+    assert again.unknown("ink washing nothing") == ["nothing"]
+    with pytest.raises(ValueError, match="4 terms have 3 vectors"):
+        StyleWords.read({**words.state_dict(), "vectors": words.vectors[:3]})
 
 
 def test_damage_is_refused(weights: Path) -> None:
@@ -135,8 +154,8 @@ def test_an_unknown_tag_lists_what_there_is(weights: Path, tmp_path: Path) -> No
 
 
 def test_export_refuses_what_a_package_cannot_carry(tmp_path: Path) -> None:
-    tower, texts = towers(CompactConfig(**{**TINY.to_json(), "text_buckets": 2_000_000}))
-    with pytest.raises(UsageError, match="text_buckets"):
+    tower, texts = towers(CompactConfig(**{**TINY.to_json(), "correlations_dim": 1500}))
+    with pytest.raises(UsageError, match="dimensions"):
         export(tower, texts, "huge", tmp_path, [], {})
     tower, texts = towers()
     dict(tower.named_parameters())["projections.moments.linear.weight"].data[0, 0] = 1e6

@@ -46,7 +46,7 @@ def test_compact(settings: compact.Settings, data: Path, tmp_path: Path) -> None
     folder = compact.main(settings, ["--data", str(data), "--out", str(tmp_path), "--tag", "smoke", "--smoke"])
     encoder = CompactEncoder("compact:smoke", "float32", tmp_path)
     assert encoder.embed_pixels(np.zeros((2, 128, 128, 3), np.uint8)).shape == (2, 18)
-    assert encoder.embed_texts(["ink"]).shape == (1, 18)
+    assert encoder.embed_texts(["0 1"]).shape == (1, 18)
     manifest = json.loads((folder / "manifest.json").read_text())
     assert {entry["name"] for entry in manifest["training_data"]} == {"icon_sets", "paintings", "rendered"}
     assert json.loads((tmp_path / "trunk" / "metrics.jsonl").read_text())["loss"] > 0

@@ -11,7 +11,7 @@ DIR holds train/*.parquet (docs/training.md names the sets). Two hours on two co
 3. `maps/*.npy`: maps after the trunk's first stages.
 4. `trunk/`: SSCL of the later stages, crop by crop; `--steps 0` leaves the trunk alone.
 5. `tuned/*/*.npy`: features with the trained trunk.
-6. `compact-<tag>/`: projections in closed form and by SSCL, text tower by the SigLIP loss, export.
+6. `compact-<tag>/`: projections in closed form and by SSCL, what words mean, export.
 
 Expect the scores of docs/training.md; `python -m encoder_training.evaluate` prints them.
 """
@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,32 +34,38 @@ from encoder_training.discriminant import principal_axes
 from encoder_training.export import TrainingData, export
 from encoder_training.features import FeatureStore
 from encoder_training.finetune import PARTS, Plan, finetune
-from encoder_training.head import FeatureSet, fit_projection, fit_text_tower
+from encoder_training.head import FeatureSet, fit_projection
 from encoder_training.maps import Maps, write_maps
 from encoder_training.pretrained import pretrained
+from encoder_training.sentences import meanings
 from encoder_training.shards import STYLES, draw_shards, read_shards
-from stylesearch.encoders.compact_network import Compact, CompactConfig, Projection, TextTower
+from encoder_training.wording import Worded, learn_words
+from stylesearch.encoders.compact_network import Compact, CompactConfig, Projection
 from stylesearch.encoders.lite import LiteTrunk
+from stylesearch.encoders.style_words import StyleWords
 from stylesearch.images import Preprocess
+
+Meaning = Callable[[Sequence[str]], np.ndarray]
 
 
 @dataclass(frozen=True)
 class Ingredient:
-    """A set of train/: how much it counts, and where it comes from."""
+    """A set of train/: how much it counts, how much each of its styles does for words, and where it comes from."""
 
     weight: float
+    words: float
     licence: str
     source: str
 
 
 RECIPE = {
-    "supagruen_artists": Ingredient(4, "MIT", "StableDiffusion artist studies by SupaGruen"),
-    "icon_sets": Ingredient(2.5, "MIT, Apache-2.0, CC BY 4.0 and the like, per set", "open icon sets"),
-    "aihorde_styles": Ingredient(2, "MIT", "AI Horde style previews"),
-    "easydiffusion_modifiers": Ingredient(1, "see source", "Easy Diffusion modifier thumbnails"),
-    "texture_shape_cue": Ingredient(0.5, "CC BY 4.0", "texture-shape cue conflict, Geirhos et al. 2019"),
+    "supagruen_artists": Ingredient(4, 1, "MIT", "StableDiffusion artist studies by SupaGruen"),
+    "icon_sets": Ingredient(2.5, 0.5, "MIT, Apache-2.0, CC BY 4.0 and the like, per set", "open icon sets"),
+    "aihorde_styles": Ingredient(2, 1, "MIT", "AI Horde style previews"),
+    "easydiffusion_modifiers": Ingredient(1, 1, "see source", "Easy Diffusion modifier thumbnails"),
+    "texture_shape_cue": Ingredient(0.5, 0.1, "CC BY 4.0", "texture-shape cue conflict, Geirhos et al. 2019"),
 }
-RENDERED = Ingredient(5, "Apache-2.0", "encoder_training.renderers")
+RENDERED = Ingredient(5, 0.1, "Apache-2.0", "encoder_training.renderers")
 
 
 @dataclass(frozen=True)
@@ -73,7 +79,8 @@ class Settings:
     rendered_styles: int = 3264
     head_steps: int = 600
     axes: int = 1024
-    text_steps: int = 3000
+    meaning: Meaning | None = meanings
+    """Of words, for synonyms; None: there are none."""
 
 
 CPU = Settings(CompactConfig(), Plan())
@@ -87,11 +94,9 @@ def smoke(settings: Settings) -> Settings:
         moments_dim=min(given.moments_dim, 6),
         correlations_dim=min(given.correlations_dim, 6),
         statistics_dim=min(given.statistics_dim, 6),
-        text_buckets=64,
-        text_width=8,
     )
     plan = Plan(steps=min(settings.plan.steps, 1), styles=3, images=2)
-    return Settings(config, plan, drawers=1, rendered_styles=32, head_steps=1, axes=16, text_steps=1)
+    return Settings(config, plan, drawers=1, rendered_styles=32, head_steps=1, axes=16, meaning=None)
 
 
 def _parsed(settings: Settings, arguments: Sequence[str] | None) -> tuple[Settings, argparse.Namespace]:
@@ -134,17 +139,17 @@ def main(settings: Settings, arguments: Sequence[str] | None = None) -> Path:
         assert isinstance(projection, Projection)  # noqa: S101 - for the type checker
         loss = fit_projection(projection, part, features, settings.head_steps, settings.axes)
         print(f"{part}: loss {loss:.3f}", flush=True)
-    texts = _texts(tower, features, settings)
+    words = _words(tower, features, settings.meaning)
     made_of = [_ingredient(each.name) for each in features]
     data = [
         TrainingData(each.name, len(each.styles), part.licence, part.source)
         for each, part in zip(features, made_of, strict=True)
     ]
-    return export(tower, texts, chosen.tag, chosen.out, data)
+    return export(tower, words, chosen.tag, chosen.out, data)
 
 
 def _ingredient(name: str) -> Ingredient:
-    return {**RECIPE, "rendered": RENDERED}.get(name, Ingredient(1, "not stated", name))
+    return {**RECIPE, "rendered": RENDERED}.get(name, Ingredient(1, 1, "not stated", name))
 
 
 def _draw(training: Sequence[LabelledPictures], rendered: Path, settings: Settings) -> None:
@@ -211,18 +216,14 @@ def _maps(
     return [*found, Maps(files)]
 
 
-def _texts(tower: Compact, features: Sequence[FeatureSet], settings: Settings) -> TextTower:
-    texts = TextTower(settings.config)
+def _words(tower: Compact, features: Sequence[FeatureSet], meaning: Meaning | None) -> StyleWords:
+    worded = []
     with torch.inference_mode():
-        embedded = [
-            tower.embed_features({part: torch.from_numpy(f).float() for part, f in each.features.items()}).numpy()
-            for each in features
-        ]
-    pairs = [
-        (each.styles, each.prompts, vectors, each.weight) for each, vectors in zip(features, embedded, strict=True)
-    ]
-    print(f"text: loss {fit_text_tower(texts, pairs, settings.text_steps):.3f}")
-    return texts
+        for each in features:
+            parts = {part: torch.from_numpy(values).float() for part, values in each.features.items()}
+            embedded = tower.embed_features(parts).numpy()
+            worded.append(Worded(each.styles, each.prompts, embedded, _ingredient(each.name).words))
+    return learn_words(worded, meaning)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,8 @@ from pathlib import Path
 import torch
 
 from encoder_training.export import export
-from stylesearch.encoders.compact_network import Compact, CompactConfig, TextTower
+from stylesearch.encoders.compact_network import Compact, CompactConfig
+from stylesearch.encoders.style_words import NEAREST, StyleWords
 
 
 def main(arguments: Sequence[str] | None = None) -> Path:
@@ -25,7 +26,9 @@ def main(arguments: Sequence[str] | None = None) -> Path:
     chosen = parser.parse_args(arguments)
     torch.manual_seed(0)
     config = CompactConfig(statistics_dim=0)
-    return export(Compact(config), TextTower(config), "random", chosen.out, [])
+    nowhere = torch.empty(0, NEAREST)
+    words = StyleWords([], torch.empty(0, config.dim), [], nowhere, nowhere)
+    return export(Compact(config), words, "random", chosen.out, [])
 
 
 if __name__ == "__main__":

@@ -128,9 +128,13 @@ def search(
             space = opened.space_of(region, space and opened.searching(space).space.encoder).name
         hits = opened.search(query, space=space, min_score=min_score)
         compared = opened.searching(space).space.region
+        unknown = [word for each in text or () for word in opened.searching(space).encoder.unknown_words(each)]
         if sheet is not None:
             shown = [reference for reference in given if not reference.startswith(("id:", "board:"))]
             contact_sheet(hits, sheet, opened.ensure_thumbnail, references=shown)
+    if unknown:
+        words = ", ".join(f"'{word}'" for word in unknown)
+        typer.echo(f"The encoder does not know {words}: searched without.", err=True)
     if as_json:
         print_json([as_record(hit) for hit in hits])
     else:

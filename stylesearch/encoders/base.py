@@ -165,6 +165,10 @@ class Encoder(ABC):
             "Make a library with one that has: stylesearch init FOLDER --encoder compact:v3"
         )
 
+    def unknown_words(self, text: str) -> list[str]:
+        """Words of a description that the encoder makes nothing of, where it can tell; they do not count."""
+        return []
+
     @property
     def licence(self) -> str | None:
         """Terms of the weights; None where they are not known here."""

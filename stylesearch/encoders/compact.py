@@ -13,11 +13,12 @@ import numpy as np
 import torch
 
 from stylesearch.encoders.base import Encoder
-from stylesearch.encoders.compact_network import Compact, CompactConfig, TextTower
+from stylesearch.encoders.compact_network import Compact, CompactConfig
 from stylesearch.encoders.compute import device_and_dtype, in_chunks, weights_digest
 from stylesearch.encoders.fill import fill_in, is_kept
 from stylesearch.encoders.packaged import packaged, read_manifest, read_tensors
 from stylesearch.encoders.places import Places
+from stylesearch.encoders.style_words import StyleWords
 from stylesearch.errors import EncoderError
 from stylesearch.images import Preprocess
 
@@ -43,9 +44,9 @@ class CompactEncoder(Encoder):
         manifest = read_manifest(folder, FORMAT)
         state = read_tensors(folder, manifest["files"])
         self.config = config = _read_config(manifest["network"], folder)
-        tower, texts = Compact(config), TextTower(config)
+        tower = Compact(config)
         _fill(tower, "image.", state, folder)
-        _fill(texts, "text.", state, folder)
+        words = _read_words(state, config.dim, folder)
         self.name = f"compact:{manifest['tag']}"
         self.dim = config.dim
         self.preprocess = Preprocess(manifest["image_size"], manifest["fit"], manifest["resampling"])
@@ -53,8 +54,8 @@ class CompactEncoder(Encoder):
         self._device, compute = device_and_dtype(dtype)
         self.dtype = str(compute).removeprefix("torch.")
         # The digest is of the weights as they were read; casting follows from `dtype`.
-        self.fingerprint = weights_digest(tower, weights_digest(texts), self.dtype, manifest["network"])
-        self._tower, self._texts = _for_inference(tower, compute, self._device), texts.eval().to(self._device)
+        self.fingerprint = weights_digest(tower, weights_digest(words), self.dtype, manifest["network"])
+        self._tower, self._words = _for_inference(tower, compute, self._device), words
 
     def _embed(self, pixels: np.ndarray) -> np.ndarray:
         return in_chunks(self._forward, self._device, pixels)
@@ -76,11 +77,26 @@ class CompactEncoder(Encoder):
         return torch.cat(vectors).numpy()
 
     def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
-        """See `Encoder.embed_texts`; any text has a vector, also one of unknown words."""
+        """See `Encoder.embed_texts`; words that are not known do not count.
+
+        Raises:
+            EncoderError: none of the words of a text is known.
+        """
         if not texts:
             return np.empty((0, self.dim), np.float32)
         with torch.inference_mode():
-            return self._unit(self._texts(list(texts)).cpu().numpy())
+            vectors = self._words(list(texts)).numpy()
+        for text, vector in zip(texts, vectors, strict=True):
+            if not vector.any():
+                raise EncoderError(
+                    f"{self.name} knows no word of '{text}'. It knows English words for styles, such as "
+                    "'watercolour', 'line icon', 'film photo' or 'art nouveau', and the names of many artists."
+                )
+        return self._unit(vectors)
+
+    def unknown_words(self, text: str) -> list[str]:
+        """See `Encoder.unknown_words`."""
+        return self._words.unknown(text)
 
 
 def _read_config(network: dict[str, Any], folder: Path) -> CompactConfig:
@@ -90,6 +106,17 @@ def _read_config(network: dict[str, Any], folder: Path) -> CompactConfig:
         raise EncoderError(
             f"The network in the manifest of '{folder}' is none: {exc}. Export the weights again."
         ) from exc
+
+
+def _read_words(state: dict[str, torch.Tensor], dim: int, folder: Path) -> StyleWords:
+    own = {key.removeprefix("text."): value for key, value in state.items() if key.startswith("text.")}
+    try:
+        words = StyleWords.read(own)
+        if words.dim != dim:
+            raise ValueError(f"their vectors have {words.dim} numbers, pictures' have {dim}")
+    except (KeyError, ValueError) as exc:
+        raise EncoderError(f"The words in '{folder}' are none: {exc}. Export the weights again.") from exc
+    return words
 
 
 def _fill(module: torch.nn.Module, prefix: str, state: dict[str, torch.Tensor], folder: Path) -> None:

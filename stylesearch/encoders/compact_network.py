@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -32,8 +30,6 @@ class CompactConfig:
         statistics_dim: how much of it comes from the handmade statistics; 0: there are none.
         moments_share, correlations_share: how much of the cosine of two pictures each of them decides; statistics
             decide the rest. Without one of the parts, the others keep their proportions.
-        text_buckets: rows of the hashed vocabulary.
-        text_width: width of the text tower.
 
     Raises:
         ValueError: shares that leave nothing for a part to decide.
@@ -43,10 +39,8 @@ class CompactConfig:
     moments_dim: int = 224
     correlations_dim: int = 224
     statistics_dim: int = 64
-    moments_share: float = 0.43
-    correlations_share: float = 0.43
-    text_buckets: int = 16384
-    text_width: int = 96
+    moments_share: float = 0.46
+    correlations_share: float = 0.46
 
     def __post_init__(self) -> None:
         shares = self.shares
@@ -153,37 +147,3 @@ class Compact(nn.Module):
     def forward(self, images: Tensor, places: Places = EVERYWHERE) -> Tensor:
         """Images, float (N, 3, S, S) in [0, 1], to unit rows (N, dim); `places` is where they are looked at."""
         return self.embed_features(self.features(images, places=places))
-
-
-_WORD = re.compile(r"[a-z0-9]+")
-
-
-def tokens(text: str) -> list[str]:
-    """Words and, so that unseen words still mean something, the trigrams of their letters."""
-    words = _WORD.findall(text.lower())
-    framed = [f"<{word}>" for word in words]
-    return words + [frame[i : i + 3] for frame in framed for i in range(len(frame) - 2)]
-
-
-class TextTower(nn.Module):
-    """Style descriptions to the image tower's space: a bag of hashed words and trigrams, then a small MLP."""
-
-    def __init__(self, config: CompactConfig) -> None:
-        super().__init__()
-        self.buckets = config.text_buckets
-        self.bag = nn.EmbeddingBag(config.text_buckets, config.text_width, mode="mean")
-        self.layers = nn.Sequential(
-            nn.Linear(config.text_width, 2 * config.dim), nn.GELU(), nn.Linear(2 * config.dim, config.dim)
-        )
-
-    def forward(self, texts: list[str]) -> Tensor:
-        """N texts to unit rows, float32 (N, dim)."""
-        ids: list[int] = []
-        offsets: list[int] = []
-        for text in texts:
-            offsets.append(len(ids))
-            # CRC-32 is the same in every process and version, unlike `hash`.
-            ids += [zlib.crc32(token.encode()) % self.buckets for token in tokens(text) or [""]]
-        device = self.bag.weight.device
-        bagged = self.bag(torch.tensor(ids, device=device), torch.tensor(offsets, device=device))
-        return normalize(self.layers(bagged).float(), dim=1)
