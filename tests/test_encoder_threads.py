@@ -49,7 +49,7 @@ if not child:
 assert os.waitpid(child, 0)[1] == 0, "threads of the parent are waited for"
 
 encoder = load_encoder("compact:v3")
-pixels = np.random.default_rng(0).integers(0, 256, (19, 192, 192, 3), np.uint8)
+pixels = np.random.default_rng(0).integers(0, 256, (19, 256, 256, 3), np.uint8)
 together = encoder.embed_pixels(pixels)
 alone = np.concatenate([encoder.embed_pixels(one[None]) for one in pixels])
 assert (together * alone).sum(1).min() > 0.9999, (together * alone).sum(1)
