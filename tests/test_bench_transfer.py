@@ -143,7 +143,7 @@ def test_what_the_references_get_stands_beside_the_leak(paintings, tmp_path):
 
 
 def test_prompts_are_measured_by_a_content_encoder_with_a_text_tower(paintings, tmp_path):
-    few = {"styles": 2, "encoders": ("compact:v3",)}
+    few = {"styles": 2, "encoders": ("compact:v3",), "prompts": ("disc", "ring")}  # words that it knows
     found = measured(paintings, tmp_path / "out", "right", content_encoder="compact:v3", **few)
     evaluation = found.result.evaluation("right", "")
     assert evaluation and evaluation.score("text")
