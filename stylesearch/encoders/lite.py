@@ -43,10 +43,13 @@ HEAD = 1280
 
 
 @cache
-def _fused() -> bool:
+def _fused(dtype: torch.dtype) -> bool:
     """Whether oneDNN computes a convolution and the ReLU6 after it in one pass: half of the time of the two."""
     available: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
-    return available and hasattr(torch.ops.mkldnn, "_convolution_pointwise")
+    if not available or not hasattr(torch.ops.mkldnn, "_convolution_pointwise"):
+        return False
+    # In bfloat16 it refuses processors that only emulate it.
+    return dtype == torch.float32 or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 class Conv(nn.Conv2d):
@@ -64,7 +67,7 @@ class Conv(nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         """See the class."""
         x, padding = self._padded(x)
-        if torch.is_inference_mode_enabled() and x.device.type == "cpu" and _fused():
+        if torch.is_inference_mode_enabled() and x.device.type == "cpu" and _fused(x.dtype):
             after, limits = ("hardtanh", [0.0, 6.0]) if self.active else ("none", [])
             out: Tensor = torch.ops.mkldnn._convolution_pointwise(  # what torch.compile makes of these two on a CPU
                 x, self.weight, self.bias, padding, self.stride, self.dilation, self.groups, after, limits, ""
