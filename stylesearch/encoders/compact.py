@@ -24,6 +24,7 @@ from stylesearch.images import Preprocess
 
 WEIGHTS = Path(__file__).parent / "weights"
 FORMAT = 3
+_CHUNK = 4  # pictures whose maps stay in a cache
 _LEAST_SIDE = 128  # pixels: statistics want 64 of half the side, moments 16 places of the last stage
 
 
@@ -58,7 +59,7 @@ class CompactEncoder(Encoder):
         self._tower, self._words = _for_inference(tower, compute, self._device), words
 
     def _embed(self, pixels: np.ndarray) -> np.ndarray:
-        return in_chunks(self._forward, self._device, pixels)
+        return in_chunks(self._forward, self._device, pixels, most=_CHUNK)
 
     def _forward(self, pixels: np.ndarray) -> np.ndarray:
         with torch.inference_mode():

@@ -49,7 +49,9 @@ def device_and_dtype(dtype: str | None = None) -> tuple[torch.device, torch.dtyp
     return torch.device("cuda" if cuda else "cpu"), getattr(torch, dtype)
 
 
-def in_chunks(function: Callable[..., np.ndarray], device: torch.device, *arrays: np.ndarray) -> np.ndarray:
+def in_chunks(
+    function: Callable[..., np.ndarray], device: torch.device, *arrays: np.ndarray, most: int = _CHUNK
+) -> np.ndarray:
     """What `function` gives for pictures, called with so many at a time as suit the device.
 
     On a CPU those are few, so that their intermediate maps stay in its cache; and where there is a picture for every
@@ -60,6 +62,7 @@ def in_chunks(function: Callable[..., np.ndarray], device: torch.device, *arrays
         function: takes a part of each of the arrays.
         device: that it computes on.
         arrays: (N, ...), N >= 1, cut alike.
+        most: pictures of a chunk; fewer suit large maps.
     """
     import torch
 
@@ -67,7 +70,7 @@ def in_chunks(function: Callable[..., np.ndarray], device: torch.device, *arrays
         return function(*arrays)
     total, count = len(arrays[0]), torch.get_num_threads()
     apart = 1 < count <= total
-    chunk = min(_CHUNK, -(-total // count)) if apart else _CHUNK
+    chunk = min(most, -(-total // count)) if apart else most
     chunks = [[array[start : start + chunk] for array in arrays] for start in range(0, total, chunk)]
     if apart:
         try:

@@ -85,7 +85,16 @@ class Conv(nn.Conv2d):
         if all(each % 2 == 0 for each in total):
             return x, [each // 2 for each in total]
         (top, left), (height, width) = (each // 2 for each in total), total
-        return pad(x, (left, width - left, top, height - top)), [0, 0]
+        if torch.is_grad_enabled():
+            return pad(x, (left, width - left, top, height - top)), [0, 0]
+        # `pad` fills everything with zeros before it copies, which takes a fifth of the network's time.
+        count, channels, rows, columns = x.shape
+        shape = (count, channels, rows + height, columns + width)
+        out = torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
+        out[:, :, top : top + rows, left : left + columns] = x
+        for border in (out[:, :, :top], out[:, :, top + rows :], out[..., :left], out[..., left + columns :]):
+            border.zero_()
+        return out, [0, 0]
 
 
 class Block(nn.Module):
